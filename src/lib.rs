@@ -1,0 +1,7 @@
+//! Keyward: an OAuth 2.x and OpenID Connect authorization server with an IAM surface.
+
+pub mod clock;
+pub mod config;
+pub mod keys;
+pub mod model;
+pub mod store;
