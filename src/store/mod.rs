@@ -1,1 +1,164 @@
-//! (to come)
+//! The only place with database queries: one file per table, each query written once for both databases.
+//!
+//! Reads take `&mut Conn`, writes take `&mut Tx`, which exists only inside [`Store::write`] (and lends itself as a
+//! `Conn`), so that nothing can be written outside a transaction. A write's closure holds SQL only: no hashing of
+//! passwords, no signing, no network; it may run twice, so it owns its inputs and has no other side effect.
+
+use std::{
+    ops::{Deref, DerefMut},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use tokio::sync::watch;
+
+pub mod assertion_jti;
+pub mod authorization_code;
+pub mod client;
+pub mod client_secret;
+pub mod connection;
+pub mod consent;
+mod error;
+pub mod generation;
+pub mod grant;
+pub mod identity;
+pub mod migrate;
+mod postgres;
+pub mod principal;
+pub mod purge;
+pub mod refresh_token;
+pub mod revoked_token;
+pub mod role;
+pub mod schema;
+pub mod session;
+pub mod setup;
+pub mod signing_key;
+mod sqlite;
+pub mod throttle;
+
+pub use connection::Conn;
+pub use error::{Error, Failure};
+
+/// Where the data lives.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A file, created if it is not there.
+    Sqlite(PathBuf),
+    /// A `postgres://` URL and the number of connections.
+    Postgres(String, u32),
+}
+
+/// A write transaction: a connection on which writing is allowed.
+pub struct Tx<'c> {
+    conn: &'c mut Conn,
+    raised: bool,
+}
+
+impl<'c> Tx<'c> {
+    fn new(conn: &'c mut Conn) -> Tx<'c> {
+        Tx { conn, raised: false }
+    }
+
+    /// Says that this transaction changes something that processes keep in memory: the generation is raised with it.
+    pub fn raise(&mut self) -> Result<(), Error> {
+        if !self.raised {
+            generation::raise(self.conn)?;
+            self.raised = true;
+        }
+        Ok(())
+    }
+}
+
+impl Deref for Tx<'_> {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        self.conn
+    }
+}
+
+impl DerefMut for Tx<'_> {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.conn
+    }
+}
+
+enum Backend {
+    Sqlite(sqlite::Sqlite),
+    Postgres(postgres::Postgres),
+}
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<Backend>,
+    /// Ticks whenever a write of this process raised the generation, before that write is acknowledged.
+    raised: Arc<watch::Sender<u64>>,
+}
+
+impl Store {
+    /// Opens the database and brings its schema up to date.
+    pub fn open(target: &Target) -> Result<Store, Error> {
+        let raised = Arc::new(watch::channel(0).0);
+        let backend = match target {
+            Target::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, raised.clone())?),
+            Target::Postgres(url, size) => Backend::Postgres(postgres::Postgres::open(url, *size, raised.clone())?),
+        };
+        Ok(Store { backend: Arc::new(backend), raised })
+    }
+
+    /// Runs `f` in one transaction: `Ok` commits before this returns, `Err` rolls back. `f` may run more than once.
+    pub async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure,
+    {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.write(f).await,
+            Backend::Postgres(postgres) => postgres.write(f).await,
+        }
+    }
+
+    /// Runs a read of a few rows by key. On the embedded database it runs on the calling thread (microseconds).
+    pub async fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure,
+    {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.read(f),
+            Backend::Postgres(postgres) => postgres.read(f).await,
+        }
+    }
+
+    /// A receiver that ticks whenever a write of this process changed what processes keep in memory.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.raised.subscribe()
+    }
+
+    /// `sqlite` or `postgres`.
+    pub fn backend(&self) -> &'static str {
+        match &*self.backend {
+            Backend::Sqlite(_) => "sqlite",
+            Backend::Postgres(_) => "postgres",
+        }
+    }
+}
+
+/// How many rows a statement touched, as "exactly one or none": the answer of a compare-and-set.
+pub(crate) fn won(rows: usize) -> bool {
+    rows == 1
+}
+
+/// JSON columns are written by this crate only; one that does not parse is a fault in the data.
+pub(crate) fn from_json<T: serde::de::DeserializeOwned>(column: &str, text: &str) -> Result<T, Error> {
+    serde_json::from_str(text)
+        .map_err(|e| Error::Internal(format!("column {column} does not hold what it should: {e}")))
+}
+
+/// The text of a JSON column.
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::Internal(e.to_string()))
+}

@@ -1,0 +1,121 @@
+//! Authorization codes: single use by compare-and-set; rows outlive their use, so that a replay is seen.
+
+use diesel::prelude::*;
+
+use super::{Conn, Error, Tx, from_json, grant::Details, schema::authorization_code, to_json, won};
+use crate::model::{scope::Scope, secret::SecretHash, time::Timestamp};
+
+/// An authorization code, without its value.
+#[derive(Clone, Debug)]
+pub struct AuthorizationCode {
+    /// SHA-256 of the value.
+    pub hash: SecretHash,
+    /// The grant that its redemption makes.
+    pub grant_id: String,
+    /// For whom.
+    pub client_id: String,
+    /// In whose name.
+    pub principal_id: String,
+    /// In which browser session.
+    pub session_id: String,
+    /// Where it was sent.
+    pub redirect_uri: String,
+    /// Whether the authorization request named the redirect URI, so that the token request must too.
+    pub redirect_uri_sent: bool,
+    /// What for.
+    pub scope: Scope,
+    /// RFC 7636.
+    pub code_challenge: Option<String>,
+    /// The rest of the request.
+    pub details: Details,
+    /// When the person had proved who they are.
+    pub auth_time: Timestamp,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+    /// When it was redeemed.
+    pub used_at: Option<Timestamp>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = authorization_code)]
+struct Row {
+    hash: String,
+    grant_id: String,
+    client_id: String,
+    principal_id: String,
+    session_id: String,
+    redirect_uri: String,
+    redirect_uri_sent: bool,
+    scope: String,
+    code_challenge: Option<String>,
+    details: String,
+    auth_time: i64,
+    created_at: i64,
+    expires_at: i64,
+    used_at: Option<i64>,
+    purge_at: i64,
+}
+
+impl TryFrom<Row> for AuthorizationCode {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<AuthorizationCode, Error> {
+        Ok(AuthorizationCode {
+            scope: row.scope.parse().map_err(Error::Internal)?,
+            details: from_json("authorization_code.details", &row.details)?,
+            hash: SecretHash::stored(row.hash),
+            grant_id: row.grant_id,
+            client_id: row.client_id,
+            principal_id: row.principal_id,
+            session_id: row.session_id,
+            redirect_uri: row.redirect_uri,
+            redirect_uri_sent: row.redirect_uri_sent,
+            code_challenge: row.code_challenge,
+            auth_time: Timestamp::from_millis(row.auth_time),
+            created_at: Timestamp::from_millis(row.created_at),
+            expires_at: Timestamp::from_millis(row.expires_at),
+            used_at: row.used_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+/// Adds a code; its row is kept until `purge_at`.
+pub fn insert(tx: &mut Tx<'_>, code: &AuthorizationCode, purge_at: Timestamp) -> Result<(), Error> {
+    diesel::insert_into(authorization_code::table)
+        .values(Row {
+            hash: code.hash.as_str().to_owned(),
+            grant_id: code.grant_id.clone(),
+            client_id: code.client_id.clone(),
+            principal_id: code.principal_id.clone(),
+            session_id: code.session_id.clone(),
+            redirect_uri: code.redirect_uri.clone(),
+            redirect_uri_sent: code.redirect_uri_sent,
+            scope: code.scope.to_string(),
+            code_challenge: code.code_challenge.clone(),
+            details: to_json(&code.details)?,
+            auth_time: code.auth_time.millis(),
+            created_at: code.created_at.millis(),
+            expires_at: code.expires_at.millis(),
+            used_at: code.used_at.map(Timestamp::millis),
+            purge_at: purge_at.millis(),
+        })
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The code with this hash, used or not.
+pub fn find(conn: &mut Conn, hash: &SecretHash) -> Result<Option<AuthorizationCode>, Error> {
+    let row = authorization_code::table.find(hash.as_str()).select(Row::as_select()).get_result(conn).optional()?;
+    row.map(AuthorizationCode::try_from).transpose()
+}
+
+/// Marks a code as used; true for exactly one of all callers, whatever their number.
+pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
+    let rows =
+        diesel::update(authorization_code::table.find(hash.as_str()).filter(authorization_code::used_at.is_null()))
+            .set(authorization_code::used_at.eq(now.millis()))
+            .execute(&mut **tx)?;
+    Ok(won(rows))
+}

@@ -1,0 +1,287 @@
+//! Clients: the applications and services that ask for tokens.
+
+use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Conn, Error, Tx, from_json, identity,
+    schema::{client, client_resource},
+    to_json,
+};
+use crate::model::{
+    client_auth::AuthMethod,
+    grant_type::GrantType,
+    permission::{Acl, Attributes},
+    scope::Scope,
+    time::Timestamp,
+};
+
+/// The form of a client's access tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessTokenFormat {
+    /// A signed JWT (RFC 9068).
+    #[default]
+    Jwt,
+    /// The same claims, sealed: only introspection tells what they are.
+    Opaque,
+}
+
+/// Client metadata beyond what the columns hold (OpenID Connect Dynamic Registration §2, and settings of our own).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Metadata {
+    /// Page about the application.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
+    /// Its logo.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logo_uri: Option<String>,
+    /// Its privacy policy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy_uri: Option<String>,
+    /// Its terms of service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tos_uri: Option<String>,
+    /// Its public keys, a JWK Set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<serde_json::Value>,
+    /// Where its public keys are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
+    /// The algorithm of its ID tokens; RS256 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_token_signed_response_alg: Option<String>,
+    /// Where set, userinfo answers are signed with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userinfo_signed_response_alg: Option<String>,
+    /// The algorithm of its access tokens; ES256 unless set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_signed_response_alg: Option<String>,
+    /// The form of its access tokens.
+    pub access_token_format: AccessTokenFormat,
+    /// Lifetime of its access tokens in seconds, where it differs from the configured one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_token_lifetime: Option<u64>,
+    /// A confidential client that cannot do PKCE.
+    pub pkce_optional: bool,
+    /// Its assertions may name the token endpoint as audience instead of the issuer.
+    pub assertion_audience_token_endpoint: bool,
+    /// Whether ID tokens always hold auth_time.
+    pub require_auth_time: bool,
+    /// The max_age of requests that name none, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u64>,
+}
+
+/// A client.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// A UUID or slug; the `client_id`.
+    pub id: String,
+    /// What people are told it is called.
+    pub name: String,
+    /// What it is.
+    pub description: Option<String>,
+    /// Where authorization responses may go.
+    pub redirect_uris: Vec<String>,
+    /// Where people may be sent after signing out.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// The grants it may use.
+    pub grant_types: Vec<GrantType>,
+    /// The scopes it may ask for.
+    pub scopes: Scope,
+    /// How it proves who it is.
+    pub auth_method: AuthMethod,
+    /// Belongs to the house: nobody is asked for consent.
+    pub first_party: bool,
+    /// The rest.
+    pub metadata: Metadata,
+    /// What it may do besides what the roles give.
+    pub acl: Acl,
+    /// Attributes that conditional permissions compare.
+    pub access_attributes: Attributes,
+    /// Since when it may do nothing.
+    pub suspended_at: Option<Timestamp>,
+    /// Built in, and protected.
+    pub system_client: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Its version.
+    pub etag: String,
+}
+
+impl Client {
+    /// A client with nothing registered yet.
+    pub fn new(id: String, name: String, auth_method: AuthMethod, now: Timestamp) -> Client {
+        Client {
+            id,
+            name,
+            description: None,
+            redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
+            grant_types: Vec::new(),
+            scopes: Scope::empty(),
+            auth_method,
+            first_party: false,
+            metadata: Metadata::default(),
+            acl: Acl::default(),
+            access_attributes: Attributes::new(),
+            suspended_at: None,
+            system_client: false,
+            created_at: now,
+            updated_at: now,
+            etag: crate::model::secret::random_text::<12>(),
+        }
+    }
+
+    /// Whether it cannot keep a secret (RFC 6749 §2.1).
+    pub fn is_public(&self) -> bool {
+        self.auth_method == AuthMethod::None
+    }
+
+    /// Whether it may use this grant.
+    pub fn may(&self, grant: GrantType) -> bool {
+        self.grant_types.contains(&grant)
+    }
+
+    /// Whether its authorization requests must carry a code challenge (RFC 9700 §2.1.1).
+    pub fn requires_pkce(&self) -> bool {
+        self.is_public() || !self.metadata.pkce_optional
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = client)]
+struct Row {
+    id: String,
+    name: String,
+    description: Option<String>,
+    redirect_uris: String,
+    post_logout_redirect_uris: String,
+    grant_types: String,
+    scopes: String,
+    token_endpoint_auth_method: String,
+    first_party: bool,
+    metadata: String,
+    acl: String,
+    access_attributes: String,
+    suspended_at: Option<i64>,
+    system_client: bool,
+    created_at: i64,
+    updated_at: i64,
+    etag: String,
+}
+
+impl TryFrom<Row> for Client {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Client, Error> {
+        Ok(Client {
+            redirect_uris: from_json("client.redirect_uris", &row.redirect_uris)?,
+            post_logout_redirect_uris: from_json("client.post_logout_redirect_uris", &row.post_logout_redirect_uris)?,
+            grant_types: from_json("client.grant_types", &row.grant_types)?,
+            scopes: row.scopes.parse().map_err(Error::Internal)?,
+            auth_method: row.token_endpoint_auth_method.parse().map_err(Error::Internal)?,
+            metadata: from_json("client.metadata", &row.metadata)?,
+            acl: from_json("client.acl", &row.acl)?,
+            access_attributes: from_json("client.access_attributes", &row.access_attributes)?,
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            first_party: row.first_party,
+            suspended_at: row.suspended_at.map(Timestamp::from_millis),
+            system_client: row.system_client,
+            created_at: Timestamp::from_millis(row.created_at),
+            updated_at: Timestamp::from_millis(row.updated_at),
+            etag: row.etag,
+        })
+    }
+}
+
+fn row(client: &Client) -> Result<Row, Error> {
+    Ok(Row {
+        id: client.id.clone(),
+        name: client.name.clone(),
+        description: client.description.clone(),
+        redirect_uris: to_json(&client.redirect_uris)?,
+        post_logout_redirect_uris: to_json(&client.post_logout_redirect_uris)?,
+        grant_types: to_json(&client.grant_types)?,
+        scopes: client.scopes.to_string(),
+        token_endpoint_auth_method: client.auth_method.as_str().to_owned(),
+        first_party: client.first_party,
+        metadata: to_json(&client.metadata)?,
+        acl: to_json(&client.acl)?,
+        access_attributes: to_json(&client.access_attributes)?,
+        suspended_at: client.suspended_at.map(Timestamp::millis),
+        system_client: client.system_client,
+        created_at: client.created_at.millis(),
+        updated_at: client.updated_at.millis(),
+        etag: client.etag.clone(),
+    })
+}
+
+/// The client with this id.
+pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
+    let row = client::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    row.map(Client::try_from).transpose()
+}
+
+/// Adds a client: `Conflict("id")` if the id is or was taken.
+pub fn insert(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
+    identity::claim(tx, &client.id, identity::IdentityKind::Client)?;
+    diesel::insert_into(client::table).values(row(client)?).execute(&mut **tx).map_err(Error::conflict("id"))?;
+    tx.raise()
+}
+
+/// Replaces what is registered of a client.
+pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
+    let row = row(client)?;
+    diesel::update(client::table.find(&client.id))
+        .set((
+            client::name.eq(&row.name),
+            client::description.eq(&row.description),
+            client::redirect_uris.eq(&row.redirect_uris),
+            client::post_logout_redirect_uris.eq(&row.post_logout_redirect_uris),
+            client::grant_types.eq(&row.grant_types),
+            client::scopes.eq(&row.scopes),
+            client::token_endpoint_auth_method.eq(&row.token_endpoint_auth_method),
+            client::first_party.eq(row.first_party),
+            client::metadata.eq(&row.metadata),
+            client::acl.eq(&row.acl),
+            client::access_attributes.eq(&row.access_attributes),
+            client::suspended_at.eq(row.suspended_at),
+            client::updated_at.eq(row.updated_at),
+            client::etag.eq(&row.etag),
+        ))
+        .execute(&mut **tx)?;
+    tx.raise()
+}
+
+/// The client that serves this resource (RFC 8707).
+pub fn resource_owner(conn: &mut Conn, uri: &str) -> Result<Option<String>, Error> {
+    Ok(client_resource::table.find(uri).select(client_resource::client_id).get_result(conn).optional()?)
+}
+
+/// The resources that a client serves.
+pub fn resources(conn: &mut Conn, client_id: &str) -> Result<Vec<String>, Error> {
+    Ok(client_resource::table
+        .filter(client_resource::client_id.eq(client_id))
+        .order(client_resource::uri)
+        .select(client_resource::uri)
+        .load(conn)?)
+}
+
+/// Replaces the resources that a client serves; `Conflict("resource_uri")` if one is another client's.
+pub fn set_resources(tx: &mut Tx<'_>, client_id: &str, uris: &[String]) -> Result<(), Error> {
+    diesel::delete(client_resource::table.filter(client_resource::client_id.eq(client_id))).execute(&mut **tx)?;
+    for uri in uris {
+        diesel::insert_into(client_resource::table)
+            .values((client_resource::uri.eq(uri), client_resource::client_id.eq(client_id)))
+            .execute(&mut **tx)
+            .map_err(Error::conflict("resource_uri"))?;
+    }
+    tx.raise()
+}

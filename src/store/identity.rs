@@ -1,0 +1,130 @@
+//! The one namespace of principals and clients, their roles, and what they may do.
+
+use diesel::prelude::*;
+
+use super::{
+    Conn, Error, Tx, from_json,
+    schema::{identity, identity_role, role},
+    to_json,
+};
+use crate::model::{
+    permission::{Acl, Attributes, Permissions},
+    role_key,
+    time::Timestamp,
+};
+
+/// Which kind of identity an id belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentityKind {
+    /// A human.
+    Principal,
+    /// An application or service.
+    Client,
+}
+
+impl IdentityKind {
+    const fn as_str(self) -> &'static str {
+        match self {
+            IdentityKind::Principal => "principal",
+            IdentityKind::Client => "client",
+        }
+    }
+}
+
+/// Takes an id for ever; `Conflict("id")` if it is or was in use.
+pub fn claim(tx: &mut Tx<'_>, id: &str, kind: IdentityKind) -> Result<(), Error> {
+    diesel::insert_into(identity::table)
+        .values((identity::id.eq(id), identity::kind.eq(kind.as_str())))
+        .execute(&mut **tx)
+        .map_err(Error::conflict("id"))?;
+    Ok(())
+}
+
+/// Marks an id as deleted; it stays taken.
+pub fn delete(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    diesel::update(identity::table.find(id)).set(identity::deleted_at.eq(now.millis())).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The keys of an identity's roles, in order.
+pub fn roles(conn: &mut Conn, id: &str) -> Result<Vec<String>, Error> {
+    Ok(identity_role::table
+        .filter(identity_role::identity_id.eq(id))
+        .order(identity_role::role_key)
+        .select(identity_role::role_key)
+        .load(conn)?)
+}
+
+/// Replaces an identity's roles; a key that is no role answers it.
+pub fn set_roles(tx: &mut Tx<'_>, id: &str, keys: &[String]) -> Result<Result<(), String>, Error> {
+    let known: Vec<String> = role::table.filter(role::key.eq_any(keys)).select(role::key).load(&mut **tx)?;
+    if let Some(unknown) = keys.iter().find(|key| !known.contains(key)) {
+        return Ok(Err(unknown.clone()));
+    }
+    diesel::delete(identity_role::table.filter(identity_role::identity_id.eq(id))).execute(&mut **tx)?;
+    for key in &known {
+        diesel::insert_into(identity_role::table)
+            .values((identity_role::identity_id.eq(id), identity_role::role_key.eq(key)))
+            .execute(&mut **tx)?;
+    }
+    tx.raise()?;
+    Ok(Ok(()))
+}
+
+/// What an identity may do: the union of its roles' lists and its own. The roles' keys come along.
+pub fn permissions(
+    conn: &mut Conn,
+    id: &str,
+    own: &Acl,
+    attributes: &Attributes,
+) -> Result<(Vec<String>, Permissions), Error> {
+    let rows: Vec<(String, String)> = identity_role::table
+        .inner_join(role::table.on(role::key.eq(identity_role::role_key)))
+        .filter(identity_role::identity_id.eq(id))
+        .order(role::key)
+        .select((role::key, role::acl))
+        .load(conn)?;
+    let mut keys = Vec::with_capacity(rows.len());
+    let mut acls = vec![own.clone()];
+    for (key, acl) in rows {
+        acls.push(from_json("role.acl", &acl)?);
+        keys.push(key);
+    }
+    Ok((keys, Permissions::compile(&acls, attributes)))
+}
+
+/// Makes sure that the built-in roles are there and hold what this release says they hold.
+pub fn ensure_system_roles(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
+    let built_in = [
+        (role_key::OWNER, "Everything", role_key::OWNER_PERMISSIONS),
+        (role_key::PORTAL_FULL, "All of the administrators' console", role_key::PORTAL_PERMISSIONS),
+    ];
+    for (key, description, permissions) in built_in {
+        let acl = to_json(&Acl::of(permissions).map_err(Error::Internal)?)?;
+        let stored: Option<String> = role::table.find(key).select(role::acl).get_result(&mut **tx).optional()?;
+        match stored {
+            Some(stored) if stored == acl => {}
+            Some(_) => {
+                diesel::update(role::table.find(key))
+                    .set((role::acl.eq(&acl), role::updated_at.eq(now.millis())))
+                    .execute(&mut **tx)?;
+                tx.raise()?;
+            }
+            None => {
+                let role = super::role::Role {
+                    key: key.to_owned(),
+                    description: Some(description.to_owned()),
+                    acl: Acl::of(permissions).map_err(Error::Internal)?,
+                    system: true,
+                    created_at: now,
+                    updated_at: now,
+                    etag: crate::model::secret::random_text::<12>(),
+                };
+                // another node may be making it at this moment
+                super::role::insert_if_absent(tx, &role)?;
+                tx.raise()?;
+            }
+        }
+    }
+    Ok(())
+}

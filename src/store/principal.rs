@@ -1,0 +1,243 @@
+//! Principals: the humans who sign in.
+
+use diesel::prelude::*;
+use serde_json::{Map, Value};
+
+use super::{Conn, Error, Tx, from_json, identity, schema::principal, to_json, won};
+use crate::model::{
+    email::Email,
+    permission::{Acl, Attributes},
+    time::Timestamp,
+};
+
+/// A principal.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// A UUID; the `sub` of tokens.
+    pub id: String,
+    /// The username, as typed.
+    pub email: Option<String>,
+    /// Whether it was proven to be theirs.
+    pub email_verified: bool,
+    /// Full name.
+    pub name: Option<String>,
+    /// Phone number.
+    pub phone: Option<String>,
+    /// Whether it was proven to be theirs.
+    pub phone_verified: bool,
+    /// A picture's URL.
+    pub picture: Option<String>,
+    /// The other OpenID Connect standard claims and custom keys.
+    pub properties: Map<String, Value>,
+    /// The person's own settings.
+    pub settings: Map<String, Value>,
+    /// What the person may do besides what the roles give.
+    pub acl: Acl,
+    /// Attributes that conditional permissions compare.
+    pub access_attributes: Attributes,
+    /// A system user (an account of a person for administration, listed by the application-server module).
+    pub system_user: bool,
+    /// The password, as a PHC string.
+    pub password_hash: Option<String>,
+    /// When the password was last changed.
+    pub password_changed_at: Option<Timestamp>,
+    /// Whether the password signs in only as far as the page that replaces it.
+    pub password_temporary: bool,
+    /// When the password stops working.
+    pub password_expires_at: Option<Timestamp>,
+    /// Since when the principal may do nothing.
+    pub suspended_at: Option<Timestamp>,
+    /// Last authenticated activity.
+    pub last_active_at: Option<Timestamp>,
+    /// When the principal was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Its version.
+    pub etag: String,
+}
+
+impl Principal {
+    /// A principal with an email and nothing else.
+    pub fn new(id: String, email: Option<&Email>, now: Timestamp) -> Principal {
+        Principal {
+            id,
+            email: email.map(|email| email.as_str().to_owned()),
+            email_verified: false,
+            name: None,
+            phone: None,
+            phone_verified: false,
+            picture: None,
+            properties: Map::new(),
+            settings: Map::new(),
+            acl: Acl::default(),
+            access_attributes: Attributes::new(),
+            system_user: false,
+            password_hash: None,
+            password_changed_at: None,
+            password_temporary: false,
+            password_expires_at: None,
+            suspended_at: None,
+            last_active_at: None,
+            created_at: now,
+            updated_at: now,
+            etag: crate::model::secret::random_text::<12>(),
+        }
+    }
+
+    /// What pages call the person.
+    pub fn display_name(&self) -> &str {
+        self.name.as_deref().or(self.email.as_deref()).unwrap_or(&self.id)
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = principal)]
+struct Row {
+    id: String,
+    email: Option<String>,
+    email_key: Option<String>,
+    email_verified: bool,
+    name: Option<String>,
+    phone: Option<String>,
+    phone_verified: bool,
+    picture: Option<String>,
+    properties: String,
+    settings: String,
+    acl: String,
+    access_attributes: String,
+    system_user: bool,
+    password_hash: Option<String>,
+    password_changed_at: Option<i64>,
+    password_temporary: bool,
+    password_expires_at: Option<i64>,
+    suspended_at: Option<i64>,
+    last_active_at: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+    etag: String,
+}
+
+impl TryFrom<Row> for Principal {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Principal, Error> {
+        Ok(Principal {
+            properties: from_json("principal.properties", &row.properties)?,
+            settings: from_json("principal.settings", &row.settings)?,
+            acl: from_json("principal.acl", &row.acl)?,
+            access_attributes: from_json("principal.access_attributes", &row.access_attributes)?,
+            id: row.id,
+            email: row.email,
+            email_verified: row.email_verified,
+            name: row.name,
+            phone: row.phone,
+            phone_verified: row.phone_verified,
+            picture: row.picture,
+            system_user: row.system_user,
+            password_hash: row.password_hash,
+            password_changed_at: row.password_changed_at.map(Timestamp::from_millis),
+            password_temporary: row.password_temporary,
+            password_expires_at: row.password_expires_at.map(Timestamp::from_millis),
+            suspended_at: row.suspended_at.map(Timestamp::from_millis),
+            last_active_at: row.last_active_at.map(Timestamp::from_millis),
+            created_at: Timestamp::from_millis(row.created_at),
+            updated_at: Timestamp::from_millis(row.updated_at),
+            etag: row.etag,
+        })
+    }
+}
+
+fn row(principal: &Principal) -> Result<Row, Error> {
+    Ok(Row {
+        id: principal.id.clone(),
+        email: principal.email.clone(),
+        email_key: principal.email.as_deref().map(crate::model::email::key),
+        email_verified: principal.email_verified,
+        name: principal.name.clone(),
+        phone: principal.phone.clone(),
+        phone_verified: principal.phone_verified,
+        picture: principal.picture.clone(),
+        properties: to_json(&principal.properties)?,
+        settings: to_json(&principal.settings)?,
+        acl: to_json(&principal.acl)?,
+        access_attributes: to_json(&principal.access_attributes)?,
+        system_user: principal.system_user,
+        password_hash: principal.password_hash.clone(),
+        password_changed_at: principal.password_changed_at.map(Timestamp::millis),
+        password_temporary: principal.password_temporary,
+        password_expires_at: principal.password_expires_at.map(Timestamp::millis),
+        suspended_at: principal.suspended_at.map(Timestamp::millis),
+        last_active_at: principal.last_active_at.map(Timestamp::millis),
+        created_at: principal.created_at.millis(),
+        updated_at: principal.updated_at.millis(),
+        etag: principal.etag.clone(),
+    })
+}
+
+/// The principal with this id.
+pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Principal>, Error> {
+    let row = principal::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    row.map(Principal::try_from).transpose()
+}
+
+/// The principal with this email, in whatever case it was typed.
+pub fn find_by_email(conn: &mut Conn, email: &str) -> Result<Option<Principal>, Error> {
+    let key = crate::model::email::key(email);
+    let row =
+        principal::table.filter(principal::email_key.eq(key)).select(Row::as_select()).get_result(conn).optional()?;
+    row.map(Principal::try_from).transpose()
+}
+
+/// Adds a principal: `Conflict("id")` if the id is or was taken, `Conflict("email")` if the email is.
+pub fn insert(tx: &mut Tx<'_>, principal: &Principal) -> Result<(), Error> {
+    identity::claim(tx, &principal.id, identity::IdentityKind::Principal)?;
+    diesel::insert_into(principal::table)
+        .values(row(principal)?)
+        .execute(&mut **tx)
+        .map_err(Error::conflict("email"))?;
+    tx.raise()
+}
+
+/// Sets a password that the person chose, if it is still `current` (compare-and-set); false if it is not.
+pub fn change_password(
+    tx: &mut Tx<'_>,
+    id: &str,
+    current: Option<&str>,
+    hash: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let set = (
+        principal::password_hash.eq(hash),
+        principal::password_changed_at.eq(now.millis()),
+        principal::password_temporary.eq(false),
+        principal::password_expires_at.eq(None::<i64>),
+        principal::updated_at.eq(now.millis()),
+        principal::etag.eq(crate::model::secret::random_text::<12>()),
+    );
+    let row = principal::table.filter(principal::id.eq(id));
+    let rows = match current {
+        Some(current) => {
+            diesel::update(row.filter(principal::password_hash.eq(current))).set(set).execute(&mut **tx)?
+        }
+        None => diesel::update(row.filter(principal::password_hash.is_null())).set(set).execute(&mut **tx)?,
+    };
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Replaces the hash of an unchanged password, as after a change of the hashing parameters.
+pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, Error> {
+    let rows = diesel::update(principal::table.filter(principal::id.eq(id)).filter(principal::password_hash.eq(old)))
+        .set(principal::password_hash.eq(new))
+        .execute(&mut **tx)?;
+    Ok(won(rows))
+}
+
+/// Suspends or unsuspends; ending what the principal has is the caller's second step in the same transaction.
+pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
+        .execute(&mut **tx)?;
+    tx.raise()
+}

@@ -1,0 +1,122 @@
+//! Refresh tokens: rotated by compare-and-set, one living child per grant.
+
+use diesel::prelude::*;
+
+use super::{Conn, Error, Tx, schema::refresh_token, won};
+use crate::model::{secret::SecretHash, time::Timestamp};
+
+/// A refresh token, without its value.
+#[derive(Clone, Debug)]
+pub struct RefreshToken {
+    /// SHA-256 of the value.
+    pub hash: SecretHash,
+    /// What it refreshes.
+    pub grant_id: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stops working unless it is used.
+    pub expires_at: Timestamp,
+    /// When it was rotated.
+    pub used_at: Option<Timestamp>,
+    /// The hash of what replaced it.
+    pub successor_hash: Option<SecretHash>,
+    /// What replaced it, sealed; gone once the successor was used.
+    pub sealed_successor: Option<String>,
+    /// Until when presenting it again is taken for a lost response.
+    pub replay_until: Option<Timestamp>,
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = refresh_token)]
+struct Row {
+    hash: String,
+    grant_id: String,
+    created_at: i64,
+    expires_at: i64,
+    used_at: Option<i64>,
+    successor_hash: Option<String>,
+    sealed_successor: Option<String>,
+    replay_until: Option<i64>,
+}
+
+impl From<Row> for RefreshToken {
+    fn from(row: Row) -> RefreshToken {
+        RefreshToken {
+            hash: SecretHash::stored(row.hash),
+            grant_id: row.grant_id,
+            created_at: Timestamp::from_millis(row.created_at),
+            expires_at: Timestamp::from_millis(row.expires_at),
+            used_at: row.used_at.map(Timestamp::from_millis),
+            successor_hash: row.successor_hash.map(SecretHash::stored),
+            sealed_successor: row.sealed_successor,
+            replay_until: row.replay_until.map(Timestamp::from_millis),
+        }
+    }
+}
+
+/// The token with this hash, rotated or not.
+pub fn find(conn: &mut Conn, hash: &SecretHash) -> Result<Option<RefreshToken>, Error> {
+    let row: Option<Row> =
+        refresh_token::table.find(hash.as_str()).select(Row::as_select()).get_result(conn).optional()?;
+    Ok(row.map(RefreshToken::from))
+}
+
+/// Adds a token that nothing has replaced yet.
+pub fn insert(
+    tx: &mut Tx<'_>,
+    hash: &SecretHash,
+    grant_id: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Result<(), Error> {
+    diesel::insert_into(refresh_token::table)
+        .values(Row {
+            hash: hash.as_str().to_owned(),
+            grant_id: grant_id.to_owned(),
+            created_at: now.millis(),
+            expires_at: expires_at.millis(),
+            used_at: None,
+            successor_hash: None,
+            sealed_successor: None,
+            replay_until: None,
+        })
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// What replaces a token.
+pub struct Successor<'a> {
+    /// SHA-256 of the new token.
+    pub hash: &'a SecretHash,
+    /// The new token, sealed so that only who presents the old one can open it.
+    pub sealed: &'a str,
+    /// Until when a lost response is recovered.
+    pub replay_until: Timestamp,
+    /// When the new token stops working unless it is used.
+    pub expires_at: Timestamp,
+}
+
+/// Replaces a token by its successor; true for exactly one of all callers. The token's own predecessor forgets its
+/// sealed successor: this one has been used, so the response that carried it was not lost.
+pub fn rotate(tx: &mut Tx<'_>, token: &RefreshToken, successor: &Successor<'_>, now: Timestamp) -> Result<bool, Error> {
+    let rows = diesel::update(refresh_token::table.find(token.hash.as_str()).filter(refresh_token::used_at.is_null()))
+        .set((
+            refresh_token::used_at.eq(now.millis()),
+            refresh_token::successor_hash.eq(successor.hash.as_str()),
+            refresh_token::sealed_successor.eq(successor.sealed),
+            refresh_token::replay_until.eq(successor.replay_until.millis()),
+        ))
+        .execute(&mut **tx)?;
+    if !won(rows) {
+        return Ok(false);
+    }
+    diesel::update(
+        refresh_token::table
+            .filter(refresh_token::grant_id.eq(&token.grant_id))
+            .filter(refresh_token::successor_hash.eq(token.hash.as_str())),
+    )
+    .set(refresh_token::sealed_successor.eq(None::<String>))
+    .execute(&mut **tx)?;
+    insert(tx, successor.hash, &token.grant_id, now, successor.expires_at)?;
+    Ok(true)
+}

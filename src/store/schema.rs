@@ -1,0 +1,265 @@
+//! The tables, as both migrations make them.
+
+#![allow(missing_docs)]
+
+diesel::table! {
+    generation (id) {
+        id -> BigInt,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    master_key (id) {
+        id -> BigInt,
+        fingerprint -> Text,
+    }
+}
+
+diesel::table! {
+    identity (id) {
+        id -> Text,
+        kind -> Text,
+        deleted_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    principal (id) {
+        id -> Text,
+        email -> Nullable<Text>,
+        email_key -> Nullable<Text>,
+        email_verified -> Bool,
+        name -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        phone_verified -> Bool,
+        picture -> Nullable<Text>,
+        properties -> Text,
+        settings -> Text,
+        acl -> Text,
+        access_attributes -> Text,
+        system_user -> Bool,
+        password_hash -> Nullable<Text>,
+        password_changed_at -> Nullable<BigInt>,
+        password_temporary -> Bool,
+        password_expires_at -> Nullable<BigInt>,
+        suspended_at -> Nullable<BigInt>,
+        last_active_at -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        etag -> Text,
+    }
+}
+
+diesel::table! {
+    role (key) {
+        key -> Text,
+        description -> Nullable<Text>,
+        acl -> Text,
+        system -> Bool,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        etag -> Text,
+    }
+}
+
+diesel::table! {
+    identity_role (identity_id, role_key) {
+        identity_id -> Text,
+        role_key -> Text,
+    }
+}
+
+diesel::table! {
+    client (id) {
+        id -> Text,
+        name -> Text,
+        description -> Nullable<Text>,
+        redirect_uris -> Text,
+        post_logout_redirect_uris -> Text,
+        grant_types -> Text,
+        scopes -> Text,
+        token_endpoint_auth_method -> Text,
+        first_party -> Bool,
+        metadata -> Text,
+        acl -> Text,
+        access_attributes -> Text,
+        suspended_at -> Nullable<BigInt>,
+        system_client -> Bool,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        etag -> Text,
+    }
+}
+
+diesel::table! {
+    client_resource (uri) {
+        uri -> Text,
+        client_id -> Text,
+    }
+}
+
+diesel::table! {
+    client_secret (id) {
+        id -> Text,
+        client_id -> Text,
+        hash -> Text,
+        hint -> Text,
+        description -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    session (id) {
+        id -> Text,
+        principal_id -> Text,
+        secret_hash -> Text,
+        auth_time -> BigInt,
+        amr -> Text,
+        acr -> Text,
+        persistent -> Bool,
+        created_at -> BigInt,
+        last_active_at -> BigInt,
+        idle_expires_at -> BigInt,
+        expires_at -> BigInt,
+        ip_address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    oauth_grant (id) {
+        id -> Text,
+        client_id -> Text,
+        principal_id -> Text,
+        session_id -> Nullable<Text>,
+        scope -> Text,
+        details -> Text,
+        auth_time -> BigInt,
+        offline -> Bool,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    authorization_code (hash) {
+        hash -> Text,
+        grant_id -> Text,
+        client_id -> Text,
+        principal_id -> Text,
+        session_id -> Text,
+        redirect_uri -> Text,
+        redirect_uri_sent -> Bool,
+        scope -> Text,
+        code_challenge -> Nullable<Text>,
+        details -> Text,
+        auth_time -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        purge_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    refresh_token (hash) {
+        hash -> Text,
+        grant_id -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+        successor_hash -> Nullable<Text>,
+        sealed_successor -> Nullable<Text>,
+        replay_until -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    revoked_token (jti) {
+        jti -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    assertion_jti (hash) {
+        hash -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    consent (principal_id, client_id, redirect_host) {
+        principal_id -> Text,
+        client_id -> Text,
+        redirect_host -> Text,
+        scope -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    signing_key (kid) {
+        kid -> Text,
+        algorithm -> Text,
+        public_jwk -> Text,
+        sealed_private -> Text,
+        created_at -> BigInt,
+        activates_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    setup (id) {
+        id -> BigInt,
+        identity_id -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    setup_link (id) {
+        id -> BigInt,
+        hash -> Text,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    throttle (key) {
+        key -> Text,
+        failures -> BigInt,
+        blocked_until -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(
+    generation,
+    master_key,
+    identity,
+    principal,
+    role,
+    identity_role,
+    client,
+    client_resource,
+    client_secret,
+    session,
+    oauth_grant,
+    authorization_code,
+    refresh_token,
+    revoked_token,
+    assertion_jti,
+    consent,
+    signing_key,
+    setup,
+    setup_link,
+    throttle
+);

@@ -1,0 +1,192 @@
+//! Browser sessions. `id` is what tokens call `sid`; the cookie's value is stored as its hash.
+
+use diesel::prelude::*;
+
+use super::{Conn, Error, Tx, from_json, grant, schema::session, to_json, won};
+use crate::model::{secret::SecretHash, time::Timestamp};
+
+/// A browser session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// The `sid` of tokens; not a secret.
+    pub id: String,
+    /// Who signed in.
+    pub principal_id: String,
+    /// SHA-256 of the cookie's value.
+    pub secret_hash: SecretHash,
+    /// When the person last proved who they are (OpenID Connect Core §2).
+    pub auth_time: Timestamp,
+    /// How (RFC 8176).
+    pub amr: Vec<String>,
+    /// How strongly.
+    pub acr: String,
+    /// Whether it outlives the browser.
+    pub persistent: bool,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it was last used, to the minute.
+    pub last_active_at: Timestamp,
+    /// When it ends unless it is used.
+    pub idle_expires_at: Timestamp,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+    /// Where it began.
+    pub ip_address: Option<String>,
+    /// In which browser.
+    pub user_agent: Option<String>,
+    /// When it was ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// Whether it is neither ended nor expired.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.idle_expires_at && now < self.expires_at
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = session)]
+struct Row {
+    id: String,
+    principal_id: String,
+    secret_hash: String,
+    auth_time: i64,
+    amr: String,
+    acr: String,
+    persistent: bool,
+    created_at: i64,
+    last_active_at: i64,
+    idle_expires_at: i64,
+    expires_at: i64,
+    ip_address: Option<String>,
+    user_agent: Option<String>,
+    ended_at: Option<i64>,
+}
+
+impl TryFrom<Row> for Session {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Session, Error> {
+        Ok(Session {
+            amr: from_json("session.amr", &row.amr)?,
+            id: row.id,
+            principal_id: row.principal_id,
+            secret_hash: SecretHash::stored(row.secret_hash),
+            auth_time: Timestamp::from_millis(row.auth_time),
+            acr: row.acr,
+            persistent: row.persistent,
+            created_at: Timestamp::from_millis(row.created_at),
+            last_active_at: Timestamp::from_millis(row.last_active_at),
+            idle_expires_at: Timestamp::from_millis(row.idle_expires_at),
+            expires_at: Timestamp::from_millis(row.expires_at),
+            ip_address: row.ip_address,
+            user_agent: row.user_agent,
+            ended_at: row.ended_at.map(Timestamp::from_millis),
+        })
+    }
+}
+
+/// The session with this `sid`.
+pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Session>, Error> {
+    let row = session::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    row.map(Session::try_from).transpose()
+}
+
+/// The session with this cookie.
+pub fn find_by_secret(conn: &mut Conn, hash: &SecretHash) -> Result<Option<Session>, Error> {
+    let row = session::table
+        .filter(session::secret_hash.eq(hash.as_str()))
+        .select(Row::as_select())
+        .get_result(conn)
+        .optional()?;
+    row.map(Session::try_from).transpose()
+}
+
+/// A principal's live sessions, the youngest first.
+pub fn live_of(conn: &mut Conn, principal_id: &str, now: Timestamp) -> Result<Vec<Session>, Error> {
+    let rows: Vec<Row> = session::table
+        .filter(session::principal_id.eq(principal_id))
+        .filter(session::ended_at.is_null())
+        .filter(session::idle_expires_at.gt(now.millis()))
+        .filter(session::expires_at.gt(now.millis()))
+        .order(session::created_at.desc())
+        .limit(1000)
+        .select(Row::as_select())
+        .load(conn)?;
+    rows.into_iter().map(Session::try_from).collect()
+}
+
+/// Adds a session.
+pub fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), Error> {
+    diesel::insert_into(session::table)
+        .values(Row {
+            id: session.id.clone(),
+            principal_id: session.principal_id.clone(),
+            secret_hash: session.secret_hash.as_str().to_owned(),
+            auth_time: session.auth_time.millis(),
+            amr: to_json(&session.amr)?,
+            acr: session.acr.clone(),
+            persistent: session.persistent,
+            created_at: session.created_at.millis(),
+            last_active_at: session.last_active_at.millis(),
+            idle_expires_at: session.idle_expires_at.millis(),
+            expires_at: session.expires_at.millis(),
+            ip_address: session.ip_address.clone(),
+            user_agent: session.user_agent.clone(),
+            ended_at: session.ended_at.map(Timestamp::millis),
+        })
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// The same person proved again who they are: the session goes on under a new cookie. False if it was not live.
+pub fn renew(tx: &mut Tx<'_>, session: &Session, now: Timestamp) -> Result<bool, Error> {
+    let rows = diesel::update(session::table.find(&session.id).filter(session::ended_at.is_null()))
+        .set((
+            session::secret_hash.eq(session.secret_hash.as_str()),
+            session::auth_time.eq(session.auth_time.millis()),
+            session::amr.eq(to_json(&session.amr)?),
+            session::acr.eq(&session.acr),
+            session::persistent.eq(session.persistent),
+            session::last_active_at.eq(now.millis()),
+            session::idle_expires_at.eq(session.idle_expires_at.millis()),
+            session::expires_at.eq(session.expires_at.millis()),
+        ))
+        .execute(&mut **tx)?;
+    Ok(won(rows))
+}
+
+/// Notes that a live session was used.
+pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp, idle_expires_at: Timestamp) -> Result<(), Error> {
+    diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+        .set((session::last_active_at.eq(now.millis()), session::idle_expires_at.eq(idle_expires_at.millis())))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Ends a session and revokes all that was granted in it: signing out. False if it had ended before.
+pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+        .set(session::ended_at.eq(now.millis()))
+        .execute(&mut **tx)?;
+    grant::revoke_of_session(tx, id, now)?;
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Ends a principal's sessions, but for `keep`, and revokes all that was granted but for what was granted in `keep`.
+pub fn end_all_of(tx: &mut Tx<'_>, principal_id: &str, keep: Option<&str>, now: Timestamp) -> Result<usize, Error> {
+    let keep = keep.unwrap_or("");
+    let rows = diesel::update(
+        session::table
+            .filter(session::principal_id.eq(principal_id))
+            .filter(session::ended_at.is_null())
+            .filter(session::id.ne(keep)),
+    )
+    .set(session::ended_at.eq(now.millis()))
+    .execute(&mut **tx)?;
+    grant::revoke_of_principal(tx, principal_id, keep, now)?;
+    tx.raise()?;
+    Ok(rows)
+}

@@ -1,0 +1,213 @@
+//! The embedded database: one writer thread that commits in groups, readers on the calling thread.
+//!
+//! The writer takes whatever closures are waiting, runs each in its own savepoint inside one transaction, commits once
+//! and answers all. A caller alone waits for nobody.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use diesel::{
+    Connection,
+    connection::{AnsiTransactionManager, TransactionManager},
+};
+use tokio::sync::{oneshot, watch};
+
+use super::{Conn, Error, Failure, Tx, connection, migrate};
+
+/// Writes that may wait for the writer; more are refused, so that a stall does not eat the memory.
+const QUEUE: usize = 4096;
+/// Closures that share one commit.
+const GROUP: usize = 256;
+
+pub(super) struct Sqlite {
+    path: String,
+    id: u64,
+    jobs: mpsc::SyncSender<Box<dyn Job>>,
+}
+
+thread_local! {
+    /// This thread's read connections, by [`Sqlite::id`] (a process has one database, a test run has many).
+    static READERS: RefCell<HashMap<u64, Conn>> = RefCell::new(HashMap::new());
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &Path, raised: Arc<watch::Sender<u64>>) -> Result<Sqlite, Error> {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let path = path
+            .to_str()
+            .ok_or_else(|| Error::Unavailable(format!("the path {} is not UTF-8", path.display())))?
+            .to_owned();
+        let mut conn = Conn::Sqlite(connection::sqlite_writer(&path)?);
+        migrate::run(&mut conn)?;
+        let (jobs, queue) = mpsc::sync_channel(QUEUE);
+        let writer_path = path.clone();
+        std::thread::Builder::new()
+            .name("keyward-writer".to_owned())
+            .spawn(move || Writer { path: writer_path, conn: Some(conn), raised }.run(&queue))
+            .map_err(|e| Error::Unavailable(e.to_string()))?;
+        Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs })
+    }
+
+    pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure,
+    {
+        let (answer, answered) = oneshot::channel();
+        let job = Write { f, outcome: None, answer: Some(answer) };
+        self.jobs.try_send(Box::new(job)).map_err(|_| Error::Unavailable("too many writes are waiting".to_owned()))?;
+        answered.await.map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?
+    }
+
+    pub(super) fn read<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E>,
+        E: Failure,
+    {
+        READERS.with_borrow_mut(|readers| {
+            let conn = match readers.entry(self.id) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    entry.insert(connection::sqlite_reader(&self.path).map_err(Error::from)?)
+                }
+            };
+            f(conn)
+        })
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // Other threads' readers end with their threads.
+        let _ = READERS.try_with(|readers| readers.try_borrow_mut().map(|mut readers| readers.remove(&self.id)));
+    }
+}
+
+/// A waiting write, whatever it returns.
+trait Job: Send {
+    /// Runs the closure in a savepoint; whether it raised the generation.
+    fn run(&mut self, conn: &mut Conn) -> bool;
+    /// Hands the outcome to the caller, or the reason why nothing of it was kept.
+    fn answer(&mut self, committed: Result<(), String>);
+}
+
+struct Write<T, E, F> {
+    f: F,
+    outcome: Option<Result<T, E>>,
+    answer: Option<oneshot::Sender<Result<T, E>>>,
+}
+
+impl<T, E, F> Job for Write<T, E, F>
+where
+    F: Fn(&mut Tx<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: Failure,
+{
+    fn run(&mut self, conn: &mut Conn) -> bool {
+        let mut raised = false;
+        // The savepoint's own failures arrive as the store's error, the closure's as themselves.
+        let outcome: Result<T, Either<E>> = conn.transaction(|conn| {
+            let mut tx = Tx::new(conn);
+            let outcome = (self.f)(&mut tx);
+            raised = tx.raised;
+            outcome.map_err(Either::Closure)
+        });
+        let outcome = outcome.map_err(|either| match either {
+            Either::Closure(error) => error,
+            Either::Database(error) => Error::from(error).into(),
+        });
+        raised &= outcome.is_ok();
+        self.outcome = Some(outcome);
+        raised
+    }
+
+    fn answer(&mut self, committed: Result<(), String>) {
+        let Some(answer) = self.answer.take() else { return };
+        let outcome = match (committed, self.outcome.take()) {
+            (Ok(()), Some(outcome)) => outcome,
+            // a refusal stays a refusal, whether or not the others' work was kept
+            (Err(_), Some(Err(refused))) if refused.as_store().is_none() => Err(refused),
+            (Err(why), _) => Err(Error::Unavailable(why).into()),
+            (Ok(()), None) => Err(Error::Unavailable("the writer has lost a write".to_owned()).into()),
+        };
+        let _ = answer.send(outcome);
+    }
+}
+
+pub(super) enum Either<E> {
+    Closure(E),
+    Database(diesel::result::Error),
+}
+
+impl<E> From<diesel::result::Error> for Either<E> {
+    fn from(error: diesel::result::Error) -> Either<E> {
+        Either::Database(error)
+    }
+}
+
+struct Writer {
+    path: String,
+    /// Empty after a failure that left the connection in doubt; opened again for the next group.
+    conn: Option<Conn>,
+    raised: Arc<watch::Sender<u64>>,
+}
+
+impl Writer {
+    fn run(mut self, queue: &mpsc::Receiver<Box<dyn Job>>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            while group.len() < GROUP {
+                match queue.try_recv() {
+                    Ok(job) => group.push(job),
+                    Err(_) => break,
+                }
+            }
+            let committed = self.commit(&mut group);
+            if let Err(why) = &committed {
+                tracing::error!(%why, writes = group.len(), "a group of writes was not kept");
+            }
+            for mut job in group {
+                job.answer(committed.clone());
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => Conn::Sqlite(connection::sqlite_writer(&self.path).map_err(|e| e.to_string())?),
+        };
+        let mut raised = false;
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let Conn::Sqlite(sqlite) = &mut conn else { return Err("not the embedded database".to_owned()) };
+            AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE").map_err(|e| e.to_string())?;
+            for job in group.iter_mut() {
+                raised |= job.run(&mut conn);
+            }
+            <Conn as Connection>::TransactionManager::commit_transaction(&mut conn).map_err(|e| e.to_string())
+        }));
+        match done {
+            Ok(Ok(())) => {
+                self.conn = Some(conn);
+                if raised {
+                    self.raised.send_modify(|n| *n += 1);
+                }
+                Ok(())
+            }
+            // The connection is dropped: that rolls back whatever is open, and what it believes about its
+            // transactions goes with it.
+            Ok(Err(why)) => Err(why),
+            Err(_) => Err("a write panicked".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Counters of failed guesses. A guess is counted before it is checked, so that guesses in parallel cannot slip past.
+
+use diesel::prelude::*;
+
+use super::{Error, Tx, connection::per_backend, schema::throttle};
+use crate::model::time::Timestamp;
+
+/// A counter's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// Failures that are remembered.
+    pub failures: i64,
+    /// Guesses before this are refused (milliseconds since the Unix epoch).
+    pub blocked_until: i64,
+}
+
+/// Reads a counter for a change in this transaction. On PostgreSQL the row is locked, so that callers take turns; the
+/// embedded database has one writer.
+pub fn lock(tx: &mut Tx<'_>, key: &str, now: Timestamp) -> Result<Counter, Error> {
+    let select = throttle::table.find(key).select((throttle::failures, throttle::blocked_until, throttle::expires_at));
+    let row: Option<(i64, i64, i64)> = match &mut **tx {
+        super::Conn::Sqlite(conn) => select.get_result(conn).optional()?,
+        super::Conn::Postgres(conn) => {
+            // A row that is not there cannot be locked: make it first.
+            diesel::insert_into(throttle::table)
+                .values((
+                    throttle::key.eq(key),
+                    throttle::failures.eq(0),
+                    throttle::blocked_until.eq(0),
+                    throttle::expires_at.eq(now.millis()),
+                ))
+                .on_conflict_do_nothing()
+                .execute(conn)?;
+            select.for_update().get_result(conn).optional()?
+        }
+    };
+    Ok(match row {
+        Some((failures, blocked_until, expires_at)) if expires_at > now.millis() => Counter { failures, blocked_until },
+        _ => Counter::default(),
+    })
+}
+
+/// Stores a counter until `expires_at`.
+pub fn store(tx: &mut Tx<'_>, key: &str, counter: Counter, expires_at: Timestamp) -> Result<(), Error> {
+    let values = (
+        throttle::failures.eq(counter.failures),
+        throttle::blocked_until.eq(counter.blocked_until),
+        throttle::expires_at.eq(expires_at.millis()),
+    );
+    per_backend!(&mut **tx, conn => diesel::insert_into(throttle::table)
+        .values((throttle::key.eq(key), values))
+        .on_conflict(throttle::key)
+        .do_update()
+        .set(values)
+        .execute(conn))?;
+    Ok(())
+}
+
+/// Forgets a counter, as after a success.
+pub fn clear(tx: &mut Tx<'_>, key: &str) -> Result<(), Error> {
+    diesel::delete(throttle::table.find(key)).execute(&mut **tx)?;
+    Ok(())
+}
