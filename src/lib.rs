@@ -1,5 +1,6 @@
 //! Keyward: an OAuth 2.x and OpenID Connect authorization server with an IAM surface.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod keys;
