@@ -4,4 +4,6 @@ pub mod clock;
 pub mod config;
 pub mod keys;
 pub mod model;
+pub mod pages;
 pub mod store;
+pub mod web;
