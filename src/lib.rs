@@ -1,7 +1,10 @@
 //! Keyward: an OAuth 2.x and OpenID Connect authorization server with an IAM surface.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod keys;
 pub mod model;
+pub mod pages;
 pub mod store;
+pub mod web;

@@ -1,0 +1,3 @@
+//! The commands of the `keyward` program, one file per command.
+
+pub mod config;

@@ -1,0 +1,239 @@
+//! The table of options: the one place where an option is defined. Its documentation here is what the reference
+//! prints; its type, default and limits are what is enforced.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+
+use super::{
+    database::DatabaseUrl,
+    duration::{days, hours, millis, minutes, seconds},
+    table::options,
+};
+use crate::model::key::SigningAlgorithm;
+
+options! {
+    top {
+        /// The addresses to listen on. With `127.0.0.1` the same port of `[::1]` is tried as well, because browsers
+        /// may mean either by `localhost`.
+        listen: Vec<SocketAddr> = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))];
+
+        /// The URL by which clients and browsers reach this server, and the `iss` of every token. It must be https
+        /// unless its host is loopback, and has no `/` at its end. Must be set when `listen` is not loopback.
+        issuer: Option<String> = None,
+            shown "`http://localhost:` and the port of `listen`; `https://` with a certificate";
+
+        /// The directory of the embedded database and of the master key that was made for it.
+        data_dir: PathBuf = PathBuf::from("./keyward-data");
+
+        /// The database: `sqlite://path/to/file` or `postgres://user:password@host/database`.
+        database_url: Option<DatabaseUrl> = None, shown "`keyward.db` in `data_dir`";
+
+        /// The most connections that are kept to a PostgreSQL server.
+        database_pool: u32 = 10, within 1..=1000;
+
+        /// The reverse proxies, as networks or addresses, whose `Forwarded` and `X-Forwarded-*` headers are believed.
+        trusted_proxies: Vec<IpNet> = Vec::new();
+
+        /// The certificate chain (PEM) to serve https with; only together with `tls_key`.
+        tls_certificate: Option<PathBuf> = None, shown "not set: plain http";
+
+        /// The certificate's private key (PEM).
+        tls_key: Option<PathBuf> = None;
+
+        /// What stored private keys are encrypted under, at least 32 characters. All servers of one database share
+        /// it. Must be set with PostgreSQL.
+        master_key: Option<SecretString> = None, shown "made at the first start, in `data_dir`";
+
+        /// How many threads answer requests, from 1 to 1024.
+        workers: Option<usize> = None, shown "the number of cores";
+
+        /// How long a stopping server waits for the requests that it has begun.
+        shutdown_timeout: Duration = seconds(30), within seconds(0)..=minutes(10);
+    }
+
+    /// The keys that tokens are signed with.
+    [keys] Keys {
+        /// The algorithms that there is a key for. `RS256` must be among them (OpenID Connect Core §15.1).
+        signing_algorithms: Vec<SigningAlgorithm> = vec![SigningAlgorithm::RS256, SigningAlgorithm::ES256];
+
+        /// How long others may cache the published keys, and so how long a new key is published before it signs.
+        jwks_max_age: Duration = minutes(5), within seconds(1)..=days(1);
+    }
+
+    /// How long tokens and their kin live.
+    [tokens] Tokens {
+        /// The life of an access token.
+        access_token_lifetime: Duration = minutes(10), within seconds(1)..=hours(24);
+
+        /// The life of an ID token.
+        id_token_lifetime: Duration = minutes(10), within seconds(1)..=hours(24);
+
+        /// The life of an authorization code (RFC 6749 §4.1.2: at most ten minutes).
+        authorization_code_lifetime: Duration = seconds(60), within seconds(1)..=minutes(10);
+
+        /// A refresh token that is not used for so long ends its grant.
+        refresh_idle: Duration = days(30), within seconds(1)..=days(3650);
+
+        /// No grant lives longer than this, however often it is refreshed.
+        refresh_absolute: Duration = days(180), within seconds(1)..=days(3650);
+
+        /// For how long a used refresh token, presented once more by its own authenticated client, yields the same
+        /// successor again instead of ending the grant. `0s`: never.
+        refresh_replay_window: Duration = seconds(30), within seconds(0)..=minutes(5);
+
+        /// The same for clients that cannot authenticate.
+        refresh_replay_window_public: Duration = seconds(10), within seconds(0)..=minutes(5);
+
+        /// How long a person may take to answer the login and consent pages.
+        authorization_request_lifetime: Duration = hours(1), within minutes(1)..=hours(24);
+    }
+
+    /// How long a person stays signed in.
+    [sessions] Sessions {
+        /// A session of somebody who chose to stay signed in ends when it is not used for so long.
+        idle: Duration = hours(24), within minutes(1)..=days(3650);
+
+        /// And it ends after this time in any case.
+        absolute: Duration = days(30), within minutes(1)..=days(3650);
+
+        /// A session of somebody who did not choose so ends with the browser, and after this time.
+        browser: Duration = hours(12), within minutes(1)..=days(3650);
+    }
+
+    /// Passwords: how they are stored, and which are accepted.
+    [passwords] Passwords {
+        /// The memory of one argon2id hash in KiB; at least 8 for each lane (RFC 9106 §3.1).
+        argon2_memory_kib: u32 = 19_456, within 8..=4_194_304;
+
+        /// The passes of one argon2id hash.
+        argon2_iterations: u32 = 2, within 1..=100;
+
+        /// The lanes of one argon2id hash.
+        argon2_parallelism: u32 = 1, within 1..=64;
+
+        /// How many threads compute hashes, from 1 to 1024.
+        hash_threads: Option<usize> = None, shown "the number of cores";
+
+        /// How many hashes may wait for a thread; beyond that a login is answered with 503.
+        hash_queue: usize = 32, within 1..=100_000;
+
+        /// How long a hash may wait for a thread before its login is answered with 503.
+        hash_deadline: Duration = seconds(5), within millis(100)..=minutes(1);
+
+        /// The fewest characters of a chosen password.
+        min_length: usize = 8, within 1..=256;
+
+        /// The least estimated strength of a chosen password, on the scale of zxcvbn.
+        min_strength: u8 = 2, within 0..=4;
+
+        /// How long a temporary password can be used.
+        temporary_lifetime: Duration = hours(72), within minutes(1)..=days(365);
+
+        /// The least time until a login is answered, so that the time does not tell whether an account exists.
+        answer_floor: Duration = millis(250), within seconds(0)..=seconds(10);
+    }
+
+    /// What slows down the guessing of passwords.
+    [login] Login {
+        /// The failed logins of one account before the next one has to wait.
+        free_attempts: u32 = 5, within 1..=1000;
+
+        /// The failed logins from one address before the next one has to wait.
+        free_attempts_address: u32 = 30, within 1..=100_000;
+
+        /// The first wait; each further failure doubles it.
+        first_delay: Duration = seconds(1), within millis(100)..=hours(1);
+
+        /// The longest wait.
+        max_delay: Duration = minutes(15), within seconds(1)..=hours(24);
+
+        /// Failures are forgotten after this time without another one.
+        forget_after: Duration = hours(24), within minutes(1)..=days(30);
+    }
+
+    /// An owner and a client that are made at the first start, for installations without hands.
+    [bootstrap] Bootstrap {
+        /// The email address of the first owner; only together with `owner_password`.
+        owner_email: Option<String> = None;
+
+        /// The first owner's password, at least 32 characters.
+        owner_password: Option<SecretString> = None;
+
+        /// The identifier of a client with the rights of an owner; only together with `client_secret`.
+        client_id: Option<String> = None;
+
+        /// That client's secret, at least 32 characters.
+        client_secret: Option<SecretString> = None;
+    }
+
+    /// What this server fetches from others, such as the key sets of clients.
+    [fetch] Fetch {
+        /// How long one fetch may take.
+        timeout: Duration = seconds(5), within millis(100)..=minutes(1);
+
+        /// The most bytes that an answer may have.
+        max_bytes: usize = 262_144, within 1024..=16_777_216;
+
+        /// The private and loopback networks that may be fetched from; all others of these kinds are refused.
+        allowed_networks: Vec<IpNet> = Vec::new();
+    }
+
+    /// What is logged.
+    [log] Log {
+        /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `info,keyward::oauth=debug`.
+        level: String = "info".to_owned();
+
+        /// `text` for people, `json` for machines.
+        format: LogFormat = LogFormat::Text;
+    }
+
+    /// What a request may cost.
+    [limits] Limits {
+        /// The most bytes of a form or a JSON body.
+        body_bytes: usize = 65_536, within 1024..=16_777_216;
+    }
+
+    /// What people see.
+    [branding] Branding {
+        /// What the pages call this place.
+        name: String = "Keyward".to_owned();
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        })
+    }
+}

@@ -1,0 +1,4 @@
+//! What the faces share, below them.
+
+pub mod assets;
+pub mod page;
