@@ -33,7 +33,7 @@ impl Permission {
     }
 
     /// What both allow, if anything: of two nested paths the deeper, of two actions the named one.
-    fn meet(&self, other: &Permission) -> Option<Permission> {
+    pub fn meet(&self, other: &Permission) -> Option<Permission> {
         let resource = if covers_resource(&self.resource, &other.resource) {
             &other.resource
         } else if covers_resource(&other.resource, &self.resource) {
@@ -195,9 +195,9 @@ impl Permissions {
         Permissions { rules, attributes: attributes.clone() }
     }
 
-    /// Adds an unconditional permission, as the `me:*` that principals hold by nature.
-    pub fn with(mut self, permission: Permission) -> Permissions {
-        self.rules.push(Rule { permission, keys: Vec::new() });
+    /// The union of both, held by the same identity.
+    pub fn and(mut self, other: &Permissions) -> Permissions {
+        self.rules.extend(other.rules.iter().filter(|rule| !self.rules.contains(rule)).cloned().collect::<Vec<_>>());
         self
     }
 

@@ -2,13 +2,19 @@
 
 use diesel::{Connection, ConnectionError, PgConnection, SqliteConnection, connection::SimpleConnection};
 
-/// A connection to either database. A query is written once, against this.
-#[derive(diesel::MultiConnection)]
-pub enum Conn {
-    /// The embedded database.
-    Sqlite(SqliteConnection),
-    /// PostgreSQL 15 or later.
-    Postgres(PgConnection),
+pub use either::Conn;
+
+/// What the derive generates cannot be documented.
+#[allow(missing_docs)]
+mod either {
+    use diesel::{PgConnection, SqliteConnection};
+
+    /// A connection to either database (PostgreSQL from version 15). A query is written once, against this.
+    #[derive(diesel::MultiConnection)]
+    pub enum Conn {
+        Sqlite(SqliteConnection),
+        Postgres(PgConnection),
+    }
 }
 
 /// Runs one statement text with the full native query language of whichever backend `$conn` is: for the few statements

@@ -1,0 +1,187 @@
+//! What a handler may reach. Below the handlers a function takes only what it uses.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    clock::Clock,
+    config::{Config, DatabaseTarget},
+    fetch::Fetcher,
+    hasher::Hasher,
+    keys::{KeyRing, MasterKey, Sealer},
+    model::{key::SigningAlgorithm, time::Timestamp},
+    store::{self, Store, Target},
+};
+
+/// How often other processes' changes are looked for.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The running program's parts. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts.
+pub struct Parts {
+    /// What was configured.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// The signing keys as of now; load it once per request.
+    pub keys: ArcSwap<KeyRing>,
+    /// The time.
+    pub clock: Clock,
+    /// Hashes and verifies passwords on threads of its own.
+    pub hasher: Hasher,
+    /// Guarded outgoing requests.
+    pub fetch: Fetcher,
+    /// What is sealed or authenticated under the master key.
+    pub seals: Seals,
+}
+
+/// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
+#[derive(Clone, Debug)]
+pub struct Seals {
+    /// The key itself, for message authentication codes and signing keys.
+    pub master: MasterKey,
+    /// Authorization requests that travel in pages.
+    pub authorization_request: Sealer,
+    /// Logout requests that travel in pages.
+    pub logout_request: Sealer,
+    /// Permission to replace a temporary password, after it was presented.
+    pub password_ticket: Sealer,
+    /// The cookie by which a browser is known to have signed in to an account before.
+    pub known_device: Sealer,
+    /// Successors of rotated refresh tokens.
+    pub refresh_successor: Sealer,
+    /// Opaque access tokens.
+    pub access_token: Sealer,
+}
+
+impl Seals {
+    /// Derives all of them.
+    pub fn new(master: MasterKey) -> Seals {
+        Seals {
+            authorization_request: master.sealer("authorization request"),
+            logout_request: master.sealer("logout request"),
+            password_ticket: master.sealer("password ticket"),
+            known_device: master.sealer("known device"),
+            refresh_successor: master.sealer("refresh successor"),
+            access_token: master.sealer("access token"),
+            master,
+        }
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Opens data directory, database and keys; makes what a first start needs (schema, built-in roles, signing keys).
+    ///
+    /// # Errors
+    /// In plain words for the operator, with what to do.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
+        let master = open_master_key(&config)?;
+        let target = match config.database() {
+            DatabaseTarget::Sqlite(path) => Target::Sqlite(path),
+            DatabaseTarget::Postgres(url) => Target::Postgres(url, config.database_pool),
+        };
+        let store = tokio::task::spawn_blocking(move || Store::open(&target)).await??;
+        let now = clock.now();
+        let fingerprint = master.fingerprint();
+        let expected = fingerprint.clone();
+        let stored = store
+            .write(move |tx| {
+                store::identity::ensure_system_roles(tx, now)?;
+                store::signing_key::master_fingerprint(tx, &fingerprint)
+            })
+            .await?;
+        anyhow::ensure!(
+            stored == expected,
+            "the master key does not fit this database: its keys were sealed under another one. Configure the master \
+             key that the other nodes use, or bring back the file that belongs to this data."
+        );
+        ensure_signing_keys(&store, &master, &config.keys.signing_algorithms, now).await?;
+        let keys = load_keys(&store, &master).await?;
+        let hasher = Hasher::new(&config.passwords);
+        let fetch = Fetcher::new(&config.fetch)?;
+        let seals = Seals::new(master);
+        Ok(App(Arc::new(Parts { config, store, keys: ArcSwap::from_pointee(keys), clock, hasher, fetch, seals })))
+    }
+
+    /// Reads the signing keys again.
+    pub async fn reload_keys(&self) -> anyhow::Result<()> {
+        let keys = load_keys(&self.store, &self.seals.master).await?;
+        self.keys.store(Arc::new(keys));
+        Ok(())
+    }
+
+    /// Follows changes that other processes make to what is kept in memory. Runs until it is dropped.
+    pub async fn follow_changes(self) {
+        let mut known = -1;
+        let mut tick = tokio::time::interval(POLL);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match self.store.read(store::generation::current).await {
+                Ok(generation) if generation == known => {}
+                Ok(generation) => match self.reload_keys().await {
+                    Ok(()) => known = generation,
+                    Err(error) => tracing::warn!(%error, "the signing keys could not be read again"),
+                },
+                Err(error) => tracing::debug!(%error, "the generation could not be read"),
+            }
+        }
+    }
+
+    /// Purges expired rows now and then. Runs until it is dropped.
+    pub async fn purge_expired(self) {
+        let mut tick = tokio::time::interval(Duration::from_secs(60));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match store::purge::run(&self.store, self.clock.now()).await {
+                Ok(0) => {}
+                Ok(rows) => tracing::debug!(rows, "purged expired rows"),
+                Err(error) => tracing::warn!(%error, "purging expired rows"),
+            }
+        }
+    }
+}
+
+fn open_master_key(config: &Config) -> anyhow::Result<MasterKey> {
+    use secrecy::ExposeSecret;
+    if let Some(secret) = &config.master_key {
+        return Ok(MasterKey::from_secret(secret.expose_secret())?);
+    }
+    Ok(MasterKey::open_file(&config.data_dir.join("master.key"))?)
+}
+
+async fn ensure_signing_keys(
+    store: &Store,
+    master: &MasterKey,
+    algorithms: &[SigningAlgorithm],
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let there = store.read(store::signing_key::all).await?;
+    for &algorithm in algorithms {
+        if there.iter().any(|key| key.algorithm == algorithm) {
+            continue;
+        }
+        let master = master.clone();
+        let key = tokio::task::spawn_blocking(move || KeyRing::generate(algorithm, &master, now, now)).await??;
+        store.write(move |tx| store::signing_key::insert_first(tx, &key)).await?;
+    }
+    Ok(())
+}
+
+async fn load_keys(store: &Store, master: &MasterKey) -> anyhow::Result<KeyRing> {
+    let records = store.read(store::signing_key::all).await?;
+    Ok(KeyRing::open(records, master)?)
+}

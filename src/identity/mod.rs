@@ -1,0 +1,3 @@
+//! Decisions that several faces share.
+
+pub mod access;
