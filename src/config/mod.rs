@@ -75,8 +75,8 @@ impl Config {
         Config::load_from(Path::new(DEFAULT_FILE), args, env)
     }
 
-    /// The same with another default file.
-    fn load_from(
+    /// The same with another default file, so that a test does not depend on what lies in the working directory.
+    pub(crate) fn load_from(
         default_file: &Path,
         args: &ConfigArgs,
         env: impl IntoIterator<Item = (String, String)>,
@@ -93,7 +93,7 @@ impl Config {
         let mut config = Config::table_defaults();
         let mut layers = Layers::new();
         let file = layers.file(path, named, &mut report);
-        layers.environment(env.clone(), &mut report);
+        layers.environment(&env, &mut report);
         layers.flags(args, &mut report);
         layers.apply(&mut config, &mut report);
         // A file that could not be read may have set anything: no complaint about what it did not set
