@@ -111,6 +111,12 @@ impl Config {
         self.issuer.as_deref().unwrap_or_default()
     }
 
+    /// The path under which everything is mounted: that of the issuer, without a slash at the end; mostly empty.
+    pub fn base_path(&self) -> &str {
+        let after_scheme = self.issuer().split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.find('/').map_or("", |slash| &after_scheme[slash..])
+    }
+
     /// Whether this server is reached by https, so that cookies can say so.
     pub fn secure(&self) -> bool {
         self.issuer().starts_with("https://")

@@ -1,4 +1,5 @@
 //! What the faces share, below them.
 
 pub mod assets;
+pub mod continuation;
 pub mod page;
