@@ -58,7 +58,9 @@ pub fn reference() -> String {
          written `500ms`, `60s`, `10m`, `12h`, `30d`; a bare number means seconds. In the environment and in flags, the \
          items of a list are separated by commas, and an empty value unsets an option that need not be set. Relative \
          paths start at the working directory. `keyward config show` prints the effective values and where each came \
-         from, `keyward config check` everything that is wrong.\n",
+         from, `keyward config check` everything that is wrong. An unknown option or `KEYWARD_*` variable is refused; \
+         exempt are `KEYWARD_TEST_*`, and what Kubernetes sets for a service named keyward (`KEYWARD_SERVICE_*`, \
+         `KEYWARD_PORT`, `KEYWARD_PORT_*`).\n",
     );
     for (index, option) in describe(&Config::defaults()).iter().enumerate() {
         if let Some((section, doc)) = option.opens {
@@ -108,13 +110,15 @@ fn words(doc: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config::ConfigArgs;
 
     fn loaded(env: &[(&str, &str)]) -> Loaded {
         let args = ConfigArgs { set: vec!["workers=2".to_owned()], ..ConfigArgs::default() };
         let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Config::load(&args, env).unwrap()
+        Config::load_from(Path::new("/nowhere/keyward.toml"), &args, env).unwrap()
     }
 
     #[test]
@@ -138,6 +142,23 @@ mod tests {
             assert!(shown.lines().any(|l| l == line), "{line}\n---\n{shown}");
         }
         assert!(!shown.contains("hush"));
+    }
+
+    #[test]
+    fn no_secret_is_printed() {
+        let loaded = loaded(&[
+            ("KEYWARD_DATABASE_URL", "postgres://keyward:hush@db/keyward?password=hush"),
+            ("KEYWARD_MASTER_KEY", "hush-hush-hush-hush-hush-hush-32"),
+            ("KEYWARD_BOOTSTRAP_CLIENT_ID", "c"),
+            ("KEYWARD_BOOTSTRAP_CLIENT_SECRET", "hush-hush-hush-hush-hush-hush-33"),
+        ]);
+        let said = show(&loaded) + &check(&loaded);
+        assert!(
+            said.contains("database_url = \"postgres://keyward:***@db/keyward?***\"  # KEYWARD_DATABASE_URL"),
+            "{said}"
+        );
+        assert!(said.contains("  database: postgres://keyward:***@db/keyward?***"), "{said}");
+        assert!(!said.contains("hush"), "{said}");
     }
 
     #[test]

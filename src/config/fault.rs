@@ -38,7 +38,7 @@ pub type Origins = BTreeMap<&'static str, Origin>;
 /// One thing that is wrong with the configuration. It never holds the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The option, or `configuration file`.
+    /// The option; or the unknown name, or `configuration file`.
     pub key: String,
     /// Where the faulty value came from.
     pub origin: Origin,
@@ -49,8 +49,10 @@ pub struct Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.origin {
-            // somebody who may not use the environment learns how to set it anyway
+            // there is no place to point at, so tell a way to set it
             Origin::Default => write!(f, "{} (not set; {}): {}", self.key, variable(&self.key), self.problem),
+            // a name that is no option is its own place
+            origin if origin.to_string() == self.key => write!(f, "{}: {}", self.key, self.problem),
             origin => write!(f, "{} ({origin}): {}", self.key, self.problem),
         }
     }

@@ -97,24 +97,21 @@ impl Layers {
     }
 
     /// Takes over the environment variables of this program.
-    pub(super) fn environment(&mut self, variables: Vec<(String, String)>, report: &mut Report) {
+    pub(super) fn environment(&mut self, variables: &[(String, String)], report: &mut Report) {
         for (name, value) in variables {
-            // other programs and tests need names that cannot be mistaken for options
-            if name == "KEYWARD_CONFIG" || name.starts_with("KEYWARD_TEST_") {
-                continue;
-            }
             let origin = Origin::Environment(name.clone());
-            let key = self.known.iter().find(|(_, variable)| **variable == name).map(|(key, _)| key.clone());
+            let key = self.known.iter().find(|(_, variable)| *variable == name).map(|(key, _)| key.clone());
             match key {
                 Some(key) if value.contains('\u{FFFD}') => report.add(key, origin, "is not UTF-8"),
                 Some(key) => {
-                    self.given.insert(key, (Raw::Text(value), origin));
+                    self.given.insert(key, (Raw::Text(value.clone()), origin));
                 }
+                None if is_foreign(name) => {}
                 None => {
                     // without the prefix, which would make all of them alike
                     let bare = |variable: &str| variable.trim_start_matches("KEYWARD_").to_owned();
-                    let near = suggest(&bare(&name), self.known.values().map(|variable| bare(variable)));
-                    report.add(name, origin, unknown(near.map(|near| format!("KEYWARD_{near}"))));
+                    let near = suggest(&bare(name), self.known.values().map(|variable| bare(variable)));
+                    report.add(name.as_str(), origin, unknown(near.map(|near| format!("KEYWARD_{near}"))));
                 }
             }
         }
@@ -181,6 +178,13 @@ impl Visitor for Apply<'_> {
             },
         }
     }
+}
+
+/// Variables that are not options: the path of the file, the switches of tests, and what Kubernetes tells every
+/// container of a service that is called "keyward".
+fn is_foreign(variable: &str) -> bool {
+    let prefixes = ["KEYWARD_TEST_", "KEYWARD_SERVICE_", "KEYWARD_PORT_"];
+    matches!(variable, "KEYWARD_CONFIG" | "KEYWARD_PORT") || prefixes.iter().any(|p| variable.starts_with(p))
 }
 
 /// The key under which a secret is given as the name of a file.

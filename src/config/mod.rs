@@ -75,8 +75,8 @@ impl Config {
         Config::load_from(Path::new(DEFAULT_FILE), args, env)
     }
 
-    /// The same with another default file.
-    fn load_from(
+    /// The same with another default file, so that a test does not depend on what lies in the working directory.
+    pub(crate) fn load_from(
         default_file: &Path,
         args: &ConfigArgs,
         env: impl IntoIterator<Item = (String, String)>,
@@ -93,7 +93,7 @@ impl Config {
         let mut config = Config::table_defaults();
         let mut layers = Layers::new();
         let file = layers.file(path, named, &mut report);
-        layers.environment(env.clone(), &mut report);
+        layers.environment(&env, &mut report);
         layers.flags(args, &mut report);
         layers.apply(&mut config, &mut report);
         // A file that could not be read may have set anything: no complaint about what it did not set
@@ -109,6 +109,12 @@ impl Config {
     /// The issuer: the `iss` of every token and the beginning of every URL. Every loaded configuration has one.
     pub fn issuer(&self) -> &str {
         self.issuer.as_deref().unwrap_or_default()
+    }
+
+    /// The path under which everything is mounted: that of the issuer, without a slash at the end; mostly empty.
+    pub fn base_path(&self) -> &str {
+        let after_scheme = self.issuer().split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.find('/').map_or("", |slash| &after_scheme[slash..])
     }
 
     /// Whether this server is reached by https, so that cookies can say so.

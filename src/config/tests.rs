@@ -204,7 +204,7 @@ fn all_faults_are_told_at_once() {
     let given = given.env("KEYWARD_LOG_FORMAT", "xml").env("KEYWARD_LOGIN_FREE_ATTEMPTS", "-3");
     given.set("keys.signing_algorithms=ES256").set("oops").is_refused(&[
         "tokens.foo (keyward.toml:8): unknown option",
-        "--set (--set): expected key=value",
+        "--set: expected key=value",
         "listen (keyward.toml:1): got \"here\", expected a list: an address and a port such as 127.0.0.1:8080 or \
          [::1]:8080",
         "tokens.access_token_lifetime (keyward.toml:6): got \"25h\", expected from 1s to 24h",
@@ -255,12 +255,15 @@ fn a_misspelt_variable_is_refused_with_the_likely_one() {
         .env("KEYWARD_MASTERKEY_FILE", "/x")
         .env("KEYWARD_XYZZY", "1")
         .is_refused(&[
-            "KEYWARD_ISUER (KEYWARD_ISUER): unknown option; did you mean KEYWARD_ISSUER?",
-            "KEYWARD_ACCESS_TOKEN_LIFETIME (KEYWARD_ACCESS_TOKEN_LIFETIME): unknown option; did you mean \
+            "KEYWARD_ISUER: unknown option; did you mean KEYWARD_ISSUER?",
+            "KEYWARD_ACCESS_TOKEN_LIFETIME: unknown option; did you mean \
              KEYWARD_TOKENS_ACCESS_TOKEN_LIFETIME?",
-            "KEYWARD_MASTERKEY_FILE (KEYWARD_MASTERKEY_FILE): unknown option; did you mean KEYWARD_MASTER_KEY_FILE?",
-            "KEYWARD_XYZZY (KEYWARD_XYZZY): unknown option",
+            "KEYWARD_MASTERKEY_FILE: unknown option; did you mean KEYWARD_MASTER_KEY_FILE?",
+            "KEYWARD_XYZZY: unknown option",
         ]);
+    // Kubernetes describes a service called "keyward" to every container beside it
+    nothing().env("KEYWARD_SERVICE_HOST", "10.0.0.1").env("KEYWARD_PORT", "tcp://10.0.0.1:80").loaded();
+    nothing().env("KEYWARD_SERVICE_PORT_HTTP", "80").env("KEYWARD_PORT_80_TCP_PORT", "80").loaded();
     // other programs' variables are none of our business
     nothing().env("KEYWARD_TEST_DATABASE", "x").env("PATH", "/bin").env("KEYWARDEN", "x").loaded();
 }
@@ -315,8 +318,7 @@ fn secrets_come_from_files_too() {
 
 #[test]
 fn a_secret_and_its_file_exclude_each_other() {
-    let (given, path) = file("master_key_file = \"/x\"\n").with_file("empty", "\n");
-    given.env("KEYWARD_MASTER_KEY", SECRET).is_refused(&[
+    file("master_key_file = \"/x\"\n").env("KEYWARD_MASTER_KEY", SECRET).is_refused(&[
         "master_key_file (keyward.toml:1): master_key is given too (KEYWARD_MASTER_KEY), expected only one \
                        of them",
     ]);
@@ -343,12 +345,10 @@ fn secrets_are_never_printed() {
     let loaded = given.loaded();
     let args = Command::parse_from(["keyward", "--set", &format!("master_key={SECRET}"), "--database-url", url]).config;
     let said = format!(
-        "{loaded:?} {:#?} {:?} {args:?} {:?} {} {}",
+        "{loaded:?} {:#?} {:?} {args:?} {:?}",
         loaded.config,
         loaded.config.database(),
         describe(&loaded.config),
-        crate::cli::config::show(&loaded),
-        crate::cli::config::check(&loaded),
     );
     assert!(!said.contains("hush"), "{said}");
 

@@ -207,6 +207,10 @@ impl Setup {
     fn error_for(&self, field: &str) -> Option<&str> {
         message_for(&self.errors, field)
     }
+
+    fn focus_new_password(&self) -> bool {
+        false
+    }
 }
 
 /// Replaces a password: after a temporary one, or because its owner wants to.
@@ -242,6 +246,10 @@ pub struct ChangePassword {
 impl ChangePassword {
     fn error_for(&self, field: &str) -> Option<&str> {
         message_for(&self.errors, field)
+    }
+
+    fn focus_new_password(&self) -> bool {
+        self.errors.is_empty() && !self.ask_current_password
     }
 }
 
@@ -923,6 +931,8 @@ mod tests {
         assert_eq!(focused("login_account"), None);
         assert_eq!(focused("setup").as_deref(), Some("name"));
         assert_eq!(focused("setup_errors").as_deref(), Some("error-summary"));
+        assert_eq!(focused("change_password").as_deref(), Some("new_password"));
+        assert_eq!(focused("change_password_errors").as_deref(), Some("error-summary"));
         assert_eq!(focused("consent"), None, "nothing is allowed by a stray key");
     }
 

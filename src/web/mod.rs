@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod browser;
+pub mod continuation;
 pub mod csrf;
 pub mod forwarded;
 pub mod health;

@@ -102,7 +102,16 @@ mod tests {
     async fn a_page_carries_its_security_headers() {
         let response = html(StatusCode::BAD_REQUEST, &Page { text: "<b>" }, FormTargets::OwnPages);
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-        insta::assert_snapshot!(shown(response.headers()), @"");
+        insta::assert_snapshot!(shown(response.headers()), @r"
+        cache-control: no-store
+        content-security-policy: default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'
+        content-type: text/html; charset=utf-8
+        cross-origin-opener-policy: same-origin
+        permissions-policy: camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()
+        referrer-policy: strict-origin
+        x-content-type-options: nosniff
+        x-frame-options: DENY
+        ");
         let body = body::to_bytes(response.into_body()).await.unwrap();
         assert_eq!(body, "<!doctype html><p>&#60;b&#62;</p>");
     }
