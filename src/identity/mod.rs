@@ -5,4 +5,6 @@ pub mod authenticate;
 pub mod device;
 pub mod session;
 pub mod setup;
+#[cfg(test)]
+mod support;
 pub mod throttle;
