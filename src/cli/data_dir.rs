@@ -141,7 +141,7 @@ mod tests {
         std::fs::write(&elsewhere, "").unwrap();
         std::fs::set_permissions(&elsewhere, Permissions::from_mode(0o644)).unwrap();
         let mut config = config(&directory);
-        config.database_url = format!("sqlite://{}", elsewhere.display()).parse().ok();
+        config.database_url = Some(format!("sqlite://{}", elsewhere.display()).as_str().into());
         let message = prepare(&config).unwrap_err().to_string();
         assert!(message.contains("chmod 600"), "{message}");
     }

@@ -140,11 +140,7 @@ fn as_value(key: &KeyState) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        clock::Clock,
-        config::Config,
-        keys::KeyPhase,
-    };
+    use crate::{clock::Clock, config::Config, keys::KeyPhase};
 
     async fn app(directory: &std::path::Path, clock: &Clock) -> App {
         let mut config = Config::defaults();
@@ -186,9 +182,6 @@ mod tests {
         rotate(&app, true, only).await.unwrap();
         assert_eq!(phases(&app), [KeyPhase::Retired, KeyPhase::Retired, KeyPhase::Current]);
         let error = rotate(&app, true, Some(SigningAlgorithm::EdDSA)).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "--algorithm: expected one of keys.signing_algorithms (RS256, ES256), got EdDSA"
-        );
+        assert_eq!(error.to_string(), "--algorithm: expected one of keys.signing_algorithms (RS256, ES256), got EdDSA");
     }
 }

@@ -10,9 +10,7 @@ use crate::{
     app::App,
     config::{Config, ConfigArgs},
     identity::setup,
-    server,
-    store::{self},
-    telemetry,
+    server, store, telemetry,
 };
 
 /// Runs the server until it is told to stop.
