@@ -3,3 +3,5 @@
 pub mod assets;
 pub mod continuation;
 pub mod page;
+pub mod request;
+pub mod view;
