@@ -1,3 +1,4 @@
 //! Decisions that several faces share.
 
 pub mod access;
+pub mod token;
