@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
-use super::view::{self, Frame, Link};
+use super::view::{self, Link};
 use crate::{
     app::App,
     web::{
@@ -10,6 +10,7 @@ use crate::{
         page::{FormTargets, html},
         problem::problem,
         request::request_id,
+        view::frame,
     },
 };
 
@@ -20,7 +21,7 @@ pub async fn not_found(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
         return problem(StatusCode::NOT_FOUND, "there is nothing at this path", &id);
     }
     let page = view::Error {
-        frame: Frame::new(&app.config.branding.name, id),
+        frame: frame(&app, &req),
         title: "This page does not exist".to_owned(),
         explanation: vec!["The address may be mistyped, or the link that led here is outdated.".to_owned()],
         details: Vec::new(),
