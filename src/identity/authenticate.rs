@@ -224,10 +224,16 @@ pub(super) async fn check_policy(
 ) -> Result<Result<(), Vec<String>>, store::Error> {
     let policy = Policy { min_length: config.min_length, min_strength: config.min_strength };
     let check = move || {
-        let about: Vec<&str> = about.iter().map(String::as_str).collect();
+        let about: Vec<&str> = about.iter().flat_map(|text| words(text)).collect();
         policy.check(&password, &about)
     };
     tokio::task::spawn_blocking(check).await.map_err(|e| store::Error::Internal(e.to_string()))
+}
+
+/// A text, what is before its `@`, and its words: each is what somebody would build a password from.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| part.chars().count() > 2);
+    [text].into_iter().chain(text.split_once('@').map(|(before, _)| before)).chain(parts)
 }
 
 #[cfg(test)]
