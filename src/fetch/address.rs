@@ -8,7 +8,7 @@ use std::{
 use ipnet::IpNet;
 
 /// What is not globally reachable unicast in IPv4 (IANA special-purpose registry, RFC 6890, and RFC 5771).
-const SPECIAL_V4: [([u8; 4], u32, &str); 16] = [
+const SPECIAL_V4: [([u8; 4], u32, &str); 15] = [
     ([0, 0, 0, 0], 8, "this network"),
     ([10, 0, 0, 0], 8, "private"),
     ([100, 64, 0, 0], 10, "shared by a carrier"),
@@ -17,7 +17,6 @@ const SPECIAL_V4: [([u8; 4], u32, &str); 16] = [
     ([172, 16, 0, 0], 12, "private"),
     ([192, 0, 0, 0], 24, "for protocols"),
     ([192, 0, 2, 0], 24, "documentation"),
-    ([192, 31, 196, 0], 24, "for protocols"),
     ([192, 88, 99, 0], 24, "a 6to4 relay"),
     ([192, 168, 0, 0], 16, "private"),
     ([198, 18, 0, 0], 15, "benchmarking"),
@@ -27,8 +26,8 @@ const SPECIAL_V4: [([u8; 4], u32, &str); 16] = [
     ([240, 0, 0, 0], 4, "reserved or broadcast"),
 ];
 
-/// What is not globally reachable unicast in IPv6; the last entry is everything beside 2000::/3 (RFC 4291 §2.4), so the
-/// names before it are only for the message. A transition prefix hides an IPv4 address that a gateway would connect to.
+/// What is not globally reachable unicast in IPv6, with its name. Whatever else is outside 2000::/3 is refused as well
+/// (RFC 4291 §2.4). A transition prefix hides an IPv4 address that a gateway would connect to.
 const SPECIAL_V6: [([u16; 8], u32, &str); 12] = [
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, "unspecified"),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, "loopback"),

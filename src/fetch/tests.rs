@@ -69,7 +69,7 @@ async fn a_document_arrives_whatever_its_content_type() {
     assert_eq!(fetcher().json(&url).await, Ok(json!({"keys": []})));
     // By name as well, through the guarded resolver
     let by_name = url.replace("127.0.0.1", "localhost");
-    let both = Fetcher::new(&config(&["127.0.0.0/8", "::1"].map(|n| if n == "::1" { "::1/128" } else { n }))).unwrap();
+    let both = Fetcher::new(&config(&["127.0.0.0/8", "::1/128"])).unwrap();
     assert_eq!(both.json(&by_name).await, Ok(json!({"keys": []})));
 }
 
@@ -148,12 +148,13 @@ async fn a_slow_answer_is_given_up_in_time() {
 #[tokio::test]
 async fn what_is_not_json_is_refused() {
     let deep: &'static str = Box::leak(ok(&"[".repeat(4000)).into_boxed_str());
-    // A compressed body is not inflated: {} in gzip
-    let packed = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x0b\x08\x00";
-    for text in ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html", deep, packed] {
+    for text in ["HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html", deep] {
         let (url, _) = answers(text).await;
         assert!(matches!(fetcher().json(&url).await, Err(FetchError::NotJson(_))));
     }
+    // Nothing is inflated: the body is taken as it is
+    let (url, _) = answers("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}").await;
+    assert_eq!(fetcher().json(&url).await, Ok(json!({})));
     let (url, _) = answers("SSH-2.0-OpenSSH\r\n").await;
     assert!(matches!(fetcher().json(&url).await, Err(FetchError::Connection(_))));
 }
