@@ -1,3 +1,9 @@
 //! Decisions that several faces share.
 
 pub mod access;
+pub mod authenticate;
+pub mod device;
+pub mod session;
+pub mod setup;
+pub mod throttle;
+pub mod token;

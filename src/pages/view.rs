@@ -6,30 +6,8 @@
 
 use askama::Template;
 
-/// What every page shows around its content.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// The name of the service, above the page and at the end of its title.
-    pub brand: String,
-    /// The request's id; error pages show it, so that the operator finds the log lines.
-    pub request_id: String,
-}
-
-impl Frame {
-    /// A frame from the service's name and the id of the request that is answered.
-    pub fn new(brand: impl Into<String>, request_id: impl Into<String>) -> Frame {
-        Frame { brand: brand.into(), request_id: request_id.into() }
-    }
-}
-
-/// Somewhere to go.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// What the link says.
-    pub label: String,
-    /// Where it leads; an address that would run code becomes `#`.
-    pub href: String,
-}
+use crate::web::view::filters;
+pub use crate::web::view::{Error, Expired, FormPost, Frame, Link};
 
 /// Something to do: a form with one button.
 #[derive(Clone, Debug)]
@@ -303,46 +281,6 @@ pub struct SignedOut {
     pub client: Option<Link>,
 }
 
-/// Something is wrong, and the application cannot be told.
-#[derive(Template)]
-#[template(path = "error.html")]
-pub struct Error {
-    /// What surrounds the page.
-    pub frame: Frame,
-    /// What is wrong, in plain words.
-    pub title: String,
-    /// Why, and what to do about it.
-    pub explanation: Vec<String>,
-    /// Terms and values for whoever repairs it, such as what was sent and what is registered.
-    pub details: Vec<(String, String)>,
-    /// Where to go on.
-    pub link: Option<Link>,
-}
-
-/// A page was open for too long; one button starts again with the same request.
-#[derive(Template)]
-#[template(path = "expired.html")]
-pub struct Expired {
-    /// What surrounds the page.
-    pub frame: Frame,
-    /// Where to start again, by GET.
-    pub action: String,
-    /// The query parameters of the new start.
-    pub fields: Vec<(String, String)>,
-}
-
-/// Carries the authorization response to the application (OAuth 2.0 Form Post Response Mode §2).
-#[derive(Template)]
-#[template(path = "form_post.html")]
-pub struct FormPost {
-    /// What surrounds the page.
-    pub frame: Frame,
-    /// The redirect URI.
-    pub action: String,
-    /// The response's parameters.
-    pub fields: Vec<(String, String)>,
-}
-
 /// The server was opened under an address that is not its own.
 #[derive(Template)]
 #[template(path = "misdirected.html")]
@@ -477,27 +415,6 @@ pub struct DemoToken {
     pub claims_json: String,
 }
 
-/// The templates' own filters.
-mod filters {
-    /// An address for `href` and `action`: itself, or `#` if a browser would run or open it as content of this page.
-    ///
-    /// A list of what is refused, because a native application's redirect URI has a scheme of its own (RFC 8252 §7.1).
-    #[askama::filter_fn]
-    pub(super) fn href(address: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
-        let address = address.to_string();
-        // Browsers ignore control characters and blanks before the scheme, and tabs and line breaks within it.
-        let scheme: String = address
-            .chars()
-            .filter(|c| !c.is_control() && !c.is_whitespace())
-            .take_while(|c| *c != ':')
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        let refused =
-            ["javascript", "vbscript", "data", "blob", "filesystem", "view-source"].contains(&scheme.as_str());
-        Ok(if refused { "#".to_owned() } else { address })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use scraper::{ElementRef, Html, Selector};
@@ -508,7 +425,11 @@ mod tests {
 
     /// Every page, in the states that differ, under a name; `t` makes each text from an ordinary one.
     fn samples(t: &dyn Fn(&str) -> String) -> Vec<(&'static str, String)> {
-        let frame = || Frame::new(t("Keyward"), t("0199f3a2-7c1e-7a40-9a65-3f1a2b4c5d6e"));
+        let frame = || Frame {
+            brand: t("Keyward"),
+            base: String::new(),
+            request_id: t("0199f3a2-7c1e-7a40-9a65-3f1a2b4c5d6e"),
+        };
         let pairs =
             |list: &[(&str, &str)]| -> Vec<(String, String)> { list.iter().map(|(a, b)| (t(a), t(b))).collect() };
         let sealed = "v1.".to_owned() + &"q8Zk3xW_".repeat(60);
@@ -987,7 +908,12 @@ mod tests {
             ("\u{0}\u{1f} VBScript:x", "#"),
             ("data:text/html,x", "#"),
         ] {
-            let page = Home { frame: Frame::new("K", "r"), sign_in_url: address.to_owned() }.render().unwrap();
+            let page = Home {
+                frame: Frame { brand: "K".to_owned(), base: "/auth".to_owned(), request_id: "r".to_owned() },
+                sign_in_url: address.to_owned(),
+            }
+            .render()
+            .unwrap();
             let page = Html::parse_document(&page);
             assert_eq!(all(&page, "#sign-in")[0].attr("href"), Some(shown), "{address:?}");
         }
