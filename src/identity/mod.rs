@@ -1,3 +1,10 @@
 //! Decisions that several faces share.
 
 pub mod access;
+pub mod authenticate;
+pub mod device;
+pub mod session;
+pub mod setup;
+#[cfg(test)]
+mod support;
+pub mod throttle;

@@ -155,7 +155,7 @@ fn a_key_is_published_before_it_signs_and_after_it_has_signed() {
     let last = at + PUBLISH_RETIRED - MILLISECOND;
     assert_eq!(kids(&ring, last), both);
     let after = at + PUBLISH_RETIRED;
-    assert_eq!(kids(&ring, after), [new.kid.clone()]);
+    assert_eq!(kids(&ring, after), [new.kid.as_str()]);
     assert_eq!(phases(&ring, after), [(KeyPhase::Retired, false), (KeyPhase::Current, true)]);
     assert_eq!(kids(&ring, before), both, "the clock went back");
 
@@ -172,7 +172,7 @@ fn several_keys_may_be_pending_and_each_takes_its_turn() {
     for (i, key) in keys.iter().enumerate() {
         assert_eq!(signs(&ring, key.activates_at), key.kid);
         let current = ring.state(key.activates_at).into_iter().filter(|state| state.phase == KeyPhase::Current);
-        assert_eq!(current.map(|state| state.kid).collect::<Vec<_>>(), [key.kid.clone()], "key {i} alone is current");
+        assert_eq!(current.map(|state| state.kid).collect::<Vec<_>>(), [key.kid.as_str()], "key {i} alone is current");
     }
 }
 

@@ -234,6 +234,12 @@ pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, E
     Ok(won(rows))
 }
 
+/// Notes that the principal did something.
+pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id)).set(principal::last_active_at.eq(now.millis())).execute(&mut **tx)?;
+    Ok(())
+}
+
 /// Suspends or unsuspends; ending what the principal has is the caller's second step in the same transaction.
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
     diesel::update(principal::table.find(id))

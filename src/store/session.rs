@@ -165,6 +165,16 @@ pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp, idle_expires_at: Timesta
     Ok(())
 }
 
+/// Ends a session because another person has signed in in its browser. What it granted beyond itself stays. False if it
+/// had ended before.
+pub fn replace(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+        .set(session::ended_at.eq(now.millis()))
+        .execute(&mut **tx)?;
+    tx.raise()?;
+    Ok(won(rows))
+}
+
 /// Ends a session and revokes all that was granted in it: signing out. False if it had ended before.
 pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
     let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))

@@ -6,12 +6,14 @@ use super::{Error, Tx, connection::per_backend, schema::throttle};
 use crate::model::time::Timestamp;
 
 /// A counter's state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Failures that are remembered.
     pub failures: i64,
-    /// Guesses before this are refused (milliseconds since the Unix epoch).
-    pub blocked_until: i64,
+    /// Guesses before this are refused.
+    pub blocked_until: Timestamp,
+    /// When it is forgotten.
+    pub expires_at: Timestamp,
 }
 
 /// Reads a counter for a change in this transaction. On PostgreSQL the row is locked, so that callers take turns; the
@@ -35,17 +37,21 @@ pub fn lock(tx: &mut Tx<'_>, key: &str, now: Timestamp) -> Result<Counter, Error
         }
     };
     Ok(match row {
-        Some((failures, blocked_until, expires_at)) if expires_at > now.millis() => Counter { failures, blocked_until },
-        _ => Counter::default(),
+        Some((failures, blocked_until, expires_at)) if expires_at > now.millis() => Counter {
+            failures,
+            blocked_until: Timestamp::from_millis(blocked_until),
+            expires_at: Timestamp::from_millis(expires_at),
+        },
+        _ => Counter { failures: 0, blocked_until: Timestamp::from_millis(0), expires_at: now },
     })
 }
 
-/// Stores a counter until `expires_at`.
-pub fn store(tx: &mut Tx<'_>, key: &str, counter: Counter, expires_at: Timestamp) -> Result<(), Error> {
+/// Stores a counter.
+pub fn store(tx: &mut Tx<'_>, key: &str, counter: Counter) -> Result<(), Error> {
     let values = (
         throttle::failures.eq(counter.failures),
-        throttle::blocked_until.eq(counter.blocked_until),
-        throttle::expires_at.eq(expires_at.millis()),
+        throttle::blocked_until.eq(counter.blocked_until.millis()),
+        throttle::expires_at.eq(counter.expires_at.millis()),
     );
     per_backend!(&mut **tx, conn => diesel::insert_into(throttle::table)
         .values((throttle::key.eq(key), values))

@@ -1,0 +1,149 @@
+//! Browser sessions: opened by a sign-in, kept by use, ended by signing out.
+
+use std::time::Duration;
+
+use crate::{
+    config::Sessions,
+    model::{
+        id,
+        secret::{Kind, Secret},
+        time::Timestamp,
+    },
+    store::{
+        self, Store,
+        principal::{self, Principal},
+        session::{self, Session},
+    },
+};
+
+/// Use is noted to the minute.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+/// Characters of a browser's name that are kept.
+const USER_AGENT: usize = 256;
+
+/// A sign-in.
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    /// Who signed in.
+    pub principal_id: String,
+    /// How (RFC 8176).
+    pub amr: Vec<String>,
+    /// How strongly.
+    pub acr: String,
+    /// Whether the person chose to stay signed in.
+    pub persistent: bool,
+    /// Where.
+    pub address: Option<String>,
+    /// In which browser.
+    pub user_agent: Option<String>,
+    /// The session that the browser had.
+    pub previous: Option<Session>,
+}
+
+/// Opens a session, or renews the same person's: its `sid` stays, so that what was granted in it goes on. Another
+/// person's session in the same browser ends, but not what it granted beyond itself.
+///
+/// The cookie's value, the second of the results, is always a new one: one that somebody put there before is worth
+/// nothing afterwards.
+pub async fn open(
+    store: &Store,
+    config: &Sessions,
+    now: Timestamp,
+    new: NewSession,
+) -> Result<(Session, Secret), store::Error> {
+    let secret = Secret::generate(Kind::Session);
+    let (idle, absolute) = lifetimes(config, new.persistent);
+    let fresh = Session {
+        id: id::generate(now),
+        principal_id: new.principal_id,
+        secret_hash: secret.hash(),
+        auth_time: now,
+        amr: new.amr,
+        acr: new.acr,
+        persistent: new.persistent,
+        created_at: now,
+        last_active_at: now,
+        idle_expires_at: (now + idle).min(now + absolute),
+        expires_at: now + absolute,
+        ip_address: new.address,
+        user_agent: new.user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect()),
+        ended_at: None,
+    };
+    let previous = new.previous;
+    let session = store
+        .write(move |tx| {
+            if let Some(previous) = &previous {
+                if previous.principal_id == fresh.principal_id && previous.is_live(now) {
+                    let renewed = Session {
+                        id: previous.id.clone(),
+                        created_at: previous.created_at,
+                        ip_address: previous.ip_address.clone(),
+                        user_agent: previous.user_agent.clone(),
+                        ..fresh.clone()
+                    };
+                    if session::renew(tx, &renewed, now)? {
+                        return Ok(renewed);
+                    }
+                } else {
+                    session::replace(tx, &previous.id, now)?;
+                }
+            }
+            session::insert(tx, &fresh)?;
+            Ok::<_, store::Error>(fresh.clone())
+        })
+        .await?;
+    Ok((session, secret))
+}
+
+/// After how long without use, and after how long in any case, a session ends.
+fn lifetimes(config: &Sessions, persistent: bool) -> (Duration, Duration) {
+    if persistent { (config.idle, config.absolute) } else { (config.browser, config.browser) }
+}
+
+/// The session of a cookie's value and who is signed in; `None` if it is not live, or the person may not act. That it
+/// was used is noted, at most once a minute.
+pub async fn current(
+    store: &Store,
+    config: &Sessions,
+    now: Timestamp,
+    cookie: &str,
+) -> Result<Option<(Session, Principal)>, store::Error> {
+    let Some(secret) = Secret::presented(Kind::Session, cookie) else { return Ok(None) };
+    let hash = secret.hash();
+    let found = store
+        .read(move |conn| {
+            let Some(session) = session::find_by_secret(conn, &hash)?.filter(|session| session.is_live(now)) else {
+                return Ok(None);
+            };
+            let principal = principal::find(conn, &session.principal_id)?;
+            Ok::<_, store::Error>(principal.map(|principal| (session, principal)))
+        })
+        .await?;
+    let Some((mut session, mut principal)) = found.filter(|(_, principal)| principal.suspended_at.is_none()) else {
+        return Ok(None);
+    };
+    if now.since(session.last_active_at) >= NOTED_EVERY {
+        let (idle, _) = lifetimes(config, session.persistent);
+        session.last_active_at = now;
+        session.idle_expires_at = (now + idle).min(session.expires_at);
+        principal.last_active_at = principal.last_active_at.max(Some(now));
+        let (sid, principal_id, idle_expires_at) = (session.id.clone(), principal.id.clone(), session.idle_expires_at);
+        store
+            .write(move |tx| {
+                session::touch(tx, &sid, now, idle_expires_at)?;
+                principal::touch(tx, &principal_id, now)
+            })
+            .await?;
+    }
+    Ok(Some((session, principal)))
+}
+
+/// Signing out: the session ends, with what was granted in it. False if it had ended before.
+pub async fn end(store: &Store, now: Timestamp, sid: &str) -> Result<bool, store::Error> {
+    let sid = sid.to_owned();
+    store.write(move |tx| session::end(tx, &sid, now)).await
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;
