@@ -11,5 +11,7 @@ pub mod keys;
 pub mod model;
 pub mod oauth;
 pub mod pages;
+pub mod server;
 pub mod store;
+pub mod telemetry;
 pub mod web;
