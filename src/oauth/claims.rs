@@ -82,6 +82,9 @@ mod tests {
         person.properties.insert("address".to_owned(), json!({"country": "GB"}));
         let scope: Scope = "openid profile email phone address".parse().unwrap();
         let claims = about(&person, &scope, &[]);
-        assert_eq!(Value::Object(claims), json!({"given_name": "Ada", "updated_at": 1000, "address": {"country": "GB"}}));
+        assert_eq!(
+            Value::Object(claims),
+            json!({"given_name": "Ada", "updated_at": 1000, "address": {"country": "GB"}})
+        );
     }
 }

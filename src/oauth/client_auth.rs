@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use actix_web::{HttpRequest, http::header};
-use base64::{Engine, engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD}};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Map, Value};
 
 use super::{
@@ -80,8 +83,10 @@ fn credentials(req: &HttpRequest, params: &Params) -> Result<Credentials, OAuthE
         ));
     }
     if let Some(value) = from_header {
-        let (user, secret) = basic(value.to_str().unwrap_or_default())
-            .ok_or_else(|| invalid("expected an Authorization header 'Basic', with client id and secret form-encoded").with(Challenge::Basic))?;
+        let (user, secret) = basic(value.to_str().unwrap_or_default()).ok_or_else(|| {
+            invalid("expected an Authorization header 'Basic', with client id and secret form-encoded")
+                .with(Challenge::Basic)
+        })?;
         if id.as_ref().is_some_and(|id| *id != user) {
             return Err(OAuthError::new(Code::InvalidRequest, "client_id is not the one in the Authorization header"));
         }
@@ -121,7 +126,13 @@ fn form_decode(text: &str) -> Option<String> {
     (!name.contains(['\u{fffd}', '\0'])).then(|| name.into_owned())
 }
 
-async fn by_secret(app: &App, id: String, secret: String, method: AuthMethod, now: Timestamp) -> Result<Client, OAuthError> {
+async fn by_secret(
+    app: &App,
+    id: String,
+    secret: String,
+    method: AuthMethod,
+    now: Timestamp,
+) -> Result<Client, OAuthError> {
     let found = app
         .store
         .read(move |conn| {
@@ -195,9 +206,8 @@ fn unverified_claims(jwt: &str) -> Option<(Map<String, Value>, Option<String>)> 
     }
     let mut parts = jwt.split('.');
     let (header, payload) = (parts.next()?, parts.next()?);
-    let object = |part: &str| -> Option<Map<String, Value>> {
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
-    };
+    let object =
+        |part: &str| -> Option<Map<String, Value>> { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok() };
     let kid = object(header)?.get("kid").and_then(Value::as_str).map(str::to_owned);
     Some((object(payload)?, kid))
 }
@@ -234,7 +244,10 @@ fn check_assertion(
     };
     if !audience_fits {
         let got = audiences(claims).join(", ");
-        return Err(invalid(format!("client_assertion: expected aud to be the string {issuer}, got '{}'", shown(&got))));
+        return Err(invalid(format!(
+            "client_assertion: expected aud to be the string {issuer}, got '{}'",
+            shown(&got)
+        )));
     }
     let number = |name: &str| claims.get(name).and_then(Value::as_f64).map(|n| Timestamp::from_seconds(n as i64));
     let expires = number("exp").ok_or_else(|| invalid("client_assertion: expected a claim exp"))?;

@@ -148,7 +148,10 @@ impl OAuthError {
                 let code = self.code.as_str();
                 response.insert_header((
                     header::WWW_AUTHENTICATE,
-                    format!("Bearer realm=\"keyward\", error=\"{code}\", error_description=\"{}\"", ascii(&description)),
+                    format!(
+                        "Bearer realm=\"keyward\", error=\"{code}\", error_description=\"{}\"",
+                        ascii(&description)
+                    ),
                 ));
             }
             Some(Challenge::BearerWithoutError) => {

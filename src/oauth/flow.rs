@@ -362,7 +362,12 @@ impl Issuer for Flow<'_, '_> {
     fn recover_refresh<'a>(&'a self, token: &'a str) -> Result<Option<OxideGrant>, ()> {
         let (client, now) = (self.client, self.now);
         let found = self.attempt(|tx| {
-            let invalid = || refused(Code::InvalidGrant, "the refresh token is unknown, expired, revoked, or was issued to another client");
+            let invalid = || {
+                refused(
+                    Code::InvalidGrant,
+                    "the refresh token is unknown, expired, revoked, or was issued to another client",
+                )
+            };
             let hash = Secret::presented(crate::model::secret::Kind::RefreshToken, token).ok_or_else(invalid)?.hash();
             let token = store::refresh_token::find(tx, &hash)?.ok_or_else(invalid)?;
             let grant = live_grant(tx, &token.grant_id, now)?.ok_or_else(invalid)?;
@@ -406,7 +411,12 @@ fn repeated(tx: &mut Tx<'_>, token: &RefreshToken, now: Timestamp) -> Result<Ref
 }
 
 /// An application that refreshes is at work for its person: the session does not idle out meanwhile.
-fn touch_session(tx: &mut Tx<'_>, grant: &Grant, now: Timestamp, idle: std::time::Duration) -> Result<(), store::Error> {
+fn touch_session(
+    tx: &mut Tx<'_>,
+    grant: &Grant,
+    now: Timestamp,
+    idle: std::time::Duration,
+) -> Result<(), store::Error> {
     let Some(id) = grant.session_id.as_deref().filter(|_| !grant.offline) else { return Ok(()) };
     match store::session::find(tx, id)? {
         Some(session) if now.since(session.last_active_at).as_secs() >= 60 && session.is_live(now) => {
@@ -550,12 +560,15 @@ pub fn authorization_code(
     loop {
         input = match machine.advance(input) {
             accesstoken::Output::Authenticate { client, .. } => {
-                flow.check(client, None).map_err(|_| flow.take_failure(Code::InvalidClient, "the client is not authenticated"))?;
+                flow.check(client, None)
+                    .map_err(|_| flow.take_failure(Code::InvalidClient, "the client is not authenticated"))?;
                 accesstoken::Input::Authenticated
             }
             accesstoken::Output::Recover { code } => {
                 let code = code.to_owned();
-                let grant = flow.extract(&code).map_err(|()| flow.take_failure(Code::ServerError, "the code could not be read"))?;
+                let grant = flow
+                    .extract(&code)
+                    .map_err(|()| flow.take_failure(Code::ServerError, "the code could not be read"))?;
                 // RFC 6749 §4.1.3: required if it was in the authorization request, and identical
                 let fits = redemption.redirect_uri.as_ref().map_or(!sent, |presented| *presented == uri);
                 if !fits {
@@ -573,7 +586,8 @@ pub fn authorization_code(
             }
             accesstoken::Output::Issue { grant } => {
                 let grant = grant.clone();
-                let token = flow.issue(grant).map_err(|()| flow.take_failure(Code::ServerError, "no token could be issued"))?;
+                let token =
+                    flow.issue(grant).map_err(|()| flow.take_failure(Code::ServerError, "no token could be issued"))?;
                 accesstoken::Input::Issued(token)
             }
             accesstoken::Output::Ok(_) => {
@@ -594,7 +608,9 @@ fn check_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Result<(),
         (Some(challenge), Some(verifier)) if pkce::verify(challenge, verifier) => Ok(()),
         (Some(_), Some(_)) => refuse("code_verifier: it does not fit the code_challenge of the authorization request"),
         (Some(_), None) => refuse("code_verifier: expected one, since the authorization request had a code_challenge"),
-        (None, Some(_)) => refuse("code_verifier: expected none, since the authorization request had no code_challenge"),
+        (None, Some(_)) => {
+            refuse("code_verifier: expected none, since the authorization request had no code_challenge")
+        }
         (None, None) => Ok(()),
     }
 }
@@ -628,7 +644,8 @@ pub fn refresh_token(
     loop {
         input = match machine.advance(input) {
             refresh::Output::Unauthenticated { client, pass } => {
-                flow.check(client, pass).map_err(|_| flow.take_failure(Code::InvalidClient, "the client is not authenticated"))?;
+                flow.check(client, pass)
+                    .map_err(|_| flow.take_failure(Code::InvalidClient, "the client is not authenticated"))?;
                 refresh::Input::Authenticated { scope: requested() }
             }
             refresh::Output::RecoverRefresh { token } => {
@@ -713,11 +730,7 @@ impl Registrar for Negotiator<'_> {
         }
         let scope = oxide_scope(&granted).map_err(|()| RegistrarError::PrimitiveError)?;
         *self.granted.borrow_mut() = granted;
-        Ok(PreGrant {
-            client_id: bound.client_id.into_owned(),
-            redirect_uri: bound.redirect_uri.into_owned(),
-            scope,
-        })
+        Ok(PreGrant { client_id: bound.client_id.into_owned(), redirect_uri: bound.redirect_uri.into_owned(), scope })
     }
 
     fn check(&self, client_id: &str, _: Option<&[u8]>) -> Result<(), RegistrarError> {
@@ -876,7 +889,10 @@ pub fn negotiate(
             authorization::Output::Err(authorization::Error::Redirect(_)) => {
                 return Err(OAuthError::new(
                     Code::UnsupportedResponseType,
-                    format!("response_type: expected code, got '{}'", form.response_type.map(crate::model::id::shown).unwrap_or_default()),
+                    format!(
+                        "response_type: expected code, got '{}'",
+                        form.response_type.map(crate::model::id::shown).unwrap_or_default()
+                    ),
                 ));
             }
             authorization::Output::Err(_) => return Err(unproven()),

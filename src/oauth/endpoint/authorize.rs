@@ -31,11 +31,7 @@ use crate::{
         resource,
     },
     store::{
-        self,
-        authorization_code::AuthorizationCode,
-        client::Client,
-        grant::Details,
-        principal::Principal,
+        self, authorization_code::AuthorizationCode, client::Client, grant::Details, principal::Principal,
         session::Session,
     },
     web::{
@@ -141,7 +137,10 @@ async fn prove(
         }
     }
     let Some(client_id) = params.get("client_id").map(str::to_owned) else {
-        return refuse("The request does not say which application it comes from: client_id is missing.".to_owned(), Vec::new());
+        return refuse(
+            "The request does not say which application it comes from: client_id is missing.".to_owned(),
+            Vec::new(),
+        );
     };
     let wanted = client_id.clone();
     let found = app.store.read(move |conn| store::client::find(conn, &wanted)).await;
@@ -264,15 +263,19 @@ async fn answer(
 
     // Who?
     let (session, principal) = match signed_in {
-        Some((session, principal)) if is_right_person(&asked, &pending, &session, &principal, now) => (session, principal),
+        Some((session, principal)) if is_right_person(&asked, &pending, &session, &principal, now) => {
+            (session, principal)
+        }
         signed_in => {
             if silent {
                 return Err(OAuthError::new(Code::LoginRequired, "prompt=none, and the person would have to sign in"));
             }
             let select = asked.prompts.iter().any(|prompt| prompt == "select_account");
-            let expected = |principal: &Principal| asked.subject.as_ref().is_none_or(|subject| *subject == principal.id);
+            let expected =
+                |principal: &Principal| asked.subject.as_ref().is_none_or(|subject| *subject == principal.id);
             let fresh_enough = |session: &Session| !must_authenticate(&asked, &pending, session, now);
-            let offer = signed_in.is_some_and(|(session, person)| select && expected(&person) && fresh_enough(&session));
+            let offer =
+                signed_in.is_some_and(|(session, person)| select && expected(&person) && fresh_enough(&session));
             let pending = PendingAuthorization { offer_account: offer, ..pending };
             return Ok(see_other(&continuation::login_path(base, &pending.seal(&app.seals.authorization_request))));
         }
@@ -304,7 +307,9 @@ async fn answer(
 
     // May it?
     let consented = pending.consented.as_ref().is_some_and(|consented| {
-        consented.session_id == session.id && consented.auth_time == session.auth_time && consented.scope.covers(&granted)
+        consented.session_id == session.id
+            && consented.auth_time == session.auth_time
+            && consented.scope.covers(&granted)
     });
     let asks = asked.prompts.iter().any(|prompt| prompt == "consent");
     let remembers = client.first_party || remembered.covers(&granted);
@@ -352,7 +357,8 @@ fn is_right_person(
 ) -> bool {
     let expected = asked.subject.as_ref().is_none_or(|subject| *subject == principal.id);
     let select = asked.prompts.iter().any(|prompt| prompt == "select_account");
-    let chosen = !select || pending.chosen.as_ref() == Some(&session.id) || pending.authenticated.as_ref() == Some(&session.id);
+    let chosen =
+        !select || pending.chosen.as_ref() == Some(&session.id) || pending.authenticated.as_ref() == Some(&session.id);
     expected && chosen && !must_authenticate(asked, pending, session, now)
 }
 
@@ -378,13 +384,19 @@ async fn parse(app: &App, client: &Client, request: &Request) -> Result<Asked, O
         Some(RESPONSE_TYPE) => {}
         Some(other) => {
             let got = shown(other);
-            return refuse(Code::UnsupportedResponseType, format!("response_type: expected {RESPONSE_TYPE}, got '{got}'"));
+            return refuse(
+                Code::UnsupportedResponseType,
+                format!("response_type: expected {RESPONSE_TYPE}, got '{got}'"),
+            );
         }
         None => return refuse(Code::InvalidRequest, "the parameter 'response_type' is missing".to_owned()),
     }
     if let Some(mode) = params.get("response_mode").filter(|mode| !RESPONSE_MODES.contains(mode)) {
         let got = shown(mode);
-        return refuse(Code::InvalidRequest, format!("response_mode: expected {}, got '{got}'", RESPONSE_MODES.join(" or ")));
+        return refuse(
+            Code::InvalidRequest,
+            format!("response_mode: expected {}, got '{got}'", RESPONSE_MODES.join(" or ")),
+        );
     }
     if !client.may(GrantType::AuthorizationCode) {
         let grant = GrantType::AuthorizationCode.as_str();
@@ -450,7 +462,8 @@ fn code_challenge(client: &Client, params: &Params) -> Result<Option<String>, OA
             pkce::challenge(challenge).map(Some).map_err(|e| OAuthError::new(Code::InvalidRequest, e))
         }
         (Some(_), method) => {
-            let got = method.map_or_else(|| "none, which means plain".to_owned(), |method| format!("'{}'", shown(method)));
+            let got =
+                method.map_or_else(|| "none, which means plain".to_owned(), |method| format!("'{}'", shown(method)));
             refuse(format!("code_challenge_method: expected {}, got {got}", pkce::METHOD))
         }
         (None, Some(_)) => refuse("code_challenge_method is there, but code_challenge is missing".to_owned()),
@@ -471,7 +484,8 @@ struct RequestedClaims {
 /// The `claims` parameter (OpenID Connect Core §5.5).
 fn requested_claims(params: &Params) -> Result<RequestedClaims, OAuthError> {
     let Some(text) = params.get("claims") else { return Ok(RequestedClaims::default()) };
-    let malformed = || OAuthError::new(Code::InvalidRequest, "claims: expected a JSON object with userinfo or id_token");
+    let malformed =
+        || OAuthError::new(Code::InvalidRequest, "claims: expected a JSON object with userinfo or id_token");
     // serde_json bounds the depth, the request's length bounds the rest
     let claims: Value = serde_json::from_str(text).map_err(|_| malformed())?;
     let claims = claims.as_object().ok_or_else(malformed)?;
@@ -595,8 +609,13 @@ fn see_other(location: &str) -> HttpResponse {
 fn failed(app: &App, req: &HttpRequest, error: store::Error) -> HttpResponse {
     let error = OAuthError::from(error);
     error.log();
-    let status = if error.code == Code::TemporarilyUnavailable { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-    let mut response = page_about(app, req, status, "The service cannot answer now. Please try again in a moment.", Vec::new());
+    let status = if error.code == Code::TemporarilyUnavailable {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    let mut response =
+        page_about(app, req, status, "The service cannot answer now. Please try again in a moment.", Vec::new());
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }

@@ -14,9 +14,7 @@ use crate::{
 
 /// `GET /.well-known/openid-configuration` and its relatives.
 pub async fn get(app: web::Data<App>) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "public, max-age=300"))
-        .json(metadata(&app))
+    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(metadata(&app))
 }
 
 fn metadata(app: &App) -> Value {

@@ -13,9 +13,7 @@ pub async fn get(app: web::Data<App>, if_none_match: Option<web::Header<IfNoneMa
     let jwks = app.keys.load().jwks(app.clock.now());
     let known = match if_none_match.map(web::Header::into_inner) {
         Some(IfNoneMatch::Any) => true,
-        Some(IfNoneMatch::Items(tags)) => {
-            tags.iter().any(|tag| jwks.etag.trim_matches('"') == tag.tag())
-        }
+        Some(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| jwks.etag.trim_matches('"') == tag.tag()),
         None => false,
     };
     let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };

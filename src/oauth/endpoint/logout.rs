@@ -101,13 +101,9 @@ async fn logout(req: &HttpRequest, app: &App, params: &Params) -> Result<HttpRes
         // the browser has lost its cookie; the application still proves which session it means
         None => end_hinted(app, hint.as_ref(), now).await?,
     }
-    let mut response = match return_to {
-        Some(uri) => see_other(&uri),
-        None => {
-            let page = view::SignedOut { frame: view::frame(app, req), client: None };
-            html(StatusCode::OK, &page, FormTargets::LeadsToApplication)
-        }
-    };
+    // without an address to return to, the page that says so
+    let signed_out = || format!("{}/logout", app.config.base_path());
+    let mut response = see_other(&return_to.unwrap_or_else(signed_out));
     // a cookie that cannot be set here could not have been there
     let _ = response.add_cookie(&browser::clear_session(&app.config));
     Ok(response)
@@ -146,7 +142,10 @@ async fn client(app: &App, params: &Params, hint: Option<&Hint>) -> Result<Optio
         && named != hint.client_id
     {
         // RP-Initiated Logout §2
-        return Err(Refusal::Page("The client_id is not the one that the id_token_hint was issued to.".to_owned(), Vec::new()));
+        return Err(Refusal::Page(
+            "The client_id is not the one that the id_token_hint was issued to.".to_owned(),
+            Vec::new(),
+        ));
     }
     let Some(id) = named.map(str::to_owned).or_else(|| hint.map(|hint| hint.client_id.clone())) else {
         return Ok(None);
@@ -154,14 +153,22 @@ async fn client(app: &App, params: &Params, hint: Option<&Hint>) -> Result<Optio
     let wanted = id.clone();
     match app.store.read(move |conn| store::client::find(conn, &wanted)).await? {
         Some(client) => Ok(Some(client)),
-        None => Err(Refusal::Page("The application is not registered.".to_owned(), vec![("client_id".to_owned(), shown(&id))])),
+        None => Err(Refusal::Page(
+            "The application is not registered.".to_owned(),
+            vec![("client_id".to_owned(), shown(&id))],
+        )),
     }
 }
 
 /// Where to go afterwards: registered to the letter, with `state` (RP-Initiated Logout §3).
 fn return_to(params: &Params, client: Option<&Client>) -> Result<Option<String>, Refusal> {
     let Some(uri) = params.get("post_logout_redirect_uri") else { return Ok(None) };
-    let sent = || ("post_logout_redirect_uri that was sent".to_owned(), uri.chars().filter(|c| !c.is_control()).take(300).collect());
+    let sent = || {
+        (
+            "post_logout_redirect_uri that was sent".to_owned(),
+            uri.chars().filter(|c| !c.is_control()).take(300).collect(),
+        )
+    };
     let Some(client) = client else {
         return Err(Refusal::Page(
             "The request does not say which application it comes from: expected id_token_hint or client_id.".to_owned(),

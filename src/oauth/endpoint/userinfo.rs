@@ -26,12 +26,16 @@ pub async fn answer(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
 fn bearer(req: &HttpRequest) -> Result<&str, OAuthError> {
     let mut headers = req.headers().get_all(header::AUTHORIZATION);
     let missing = || {
-        OAuthError { status: Some(actix_web::http::StatusCode::UNAUTHORIZED), ..OAuthError::new(Code::InvalidRequest, "expected an access token in the Authorization header, got none") }
-            .with(Challenge::BearerWithoutError)
+        OAuthError {
+            status: Some(actix_web::http::StatusCode::UNAUTHORIZED),
+            ..OAuthError::new(Code::InvalidRequest, "expected an access token in the Authorization header, got none")
+        }
+        .with(Challenge::BearerWithoutError)
     };
     let value = headers.next().ok_or_else(missing)?;
     if headers.next().is_some() {
-        return Err(OAuthError::new(Code::InvalidRequest, "expected one Authorization header, got several").with(Challenge::Bearer));
+        return Err(OAuthError::new(Code::InvalidRequest, "expected one Authorization header, got several")
+            .with(Challenge::Bearer));
     }
     match value.to_str().ok().and_then(|value| value.split_once(' ')) {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok(token.trim()),
@@ -52,7 +56,8 @@ async fn userinfo(req: &HttpRequest, app: &App) -> Result<HttpResponse, OAuthErr
     if !active.audiences().contains(&issuer) {
         return Err(invalid());
     }
-    let (Some(principal), Some(grant), true) = (&active.principal, &active.grant, active.scope.contains("openid")) else {
+    let (Some(principal), Some(grant), true) = (&active.principal, &active.grant, active.scope.contains("openid"))
+    else {
         return Err(OAuthError::new(Code::InsufficientScope, "expected a person's access token with the scope openid")
             .with(Challenge::Bearer));
     };

@@ -38,7 +38,8 @@ pub(super) async fn redeem(
     // roles give at the time of use.
     let grant = |asked: Option<&Scope>| access.grant(asked.unwrap_or(&client.scopes), &client, false);
     let granted = flow::client_credentials(&client, scope.as_ref(), &grant)?;
-    let token = AccessToken { client: &client, grant: None, scope: &granted, roles: &access.roles, resources: &resources };
+    let token =
+        AccessToken { client: &client, grant: None, scope: &granted, roles: &access.roles, resources: &resources };
     let signed = access_token::sign(app, &app.keys.load(), &token, now)?;
     Ok(TokenResponse {
         access_token: signed.token,

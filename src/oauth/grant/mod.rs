@@ -134,13 +134,8 @@ fn tokens(
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
     let keys = app.keys.load();
-    let access = AccessToken {
-        client,
-        grant: Some(&issued.grant),
-        scope: &issued.scope,
-        roles: &issued.roles,
-        resources,
-    };
+    let access =
+        AccessToken { client, grant: Some(&issued.grant), scope: &issued.scope, roles: &issued.roles, resources };
     let signed = access_token::sign(app, &keys, &access, now)?;
     let id_token = match issued.scope.contains("openid") {
         true => Some(id_token::sign(app, &keys, client, issued, &signed.token, refreshed, now)?),
