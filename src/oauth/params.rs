@@ -3,6 +3,7 @@
 use actix_web::{
     HttpRequest,
     http::{StatusCode, header},
+    web::Bytes,
 };
 
 use super::error::{Code, OAuthError};
@@ -52,8 +53,13 @@ impl Params {
     /// From the body of a POST, which must be form-encoded.
     ///
     /// # Errors
-    /// 415 for another content type, else as [`Params::parse`].
-    pub fn from_body(req: &HttpRequest, body: &[u8]) -> Result<Params, OAuthError> {
+    /// 413 for a body over the limit, 415 for another content type, else as [`Params::parse`].
+    pub fn from_body(req: &HttpRequest, body: Result<Bytes, actix_web::Error>) -> Result<Params, OAuthError> {
+        let body = body.map_err(|error| {
+            let mut refused = OAuthError::new(Code::InvalidRequest, format!("the body cannot be read: {error}"));
+            refused.status = Some(error.as_response_error().status_code());
+            refused
+        })?;
         let content_type = req.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -64,7 +70,7 @@ impl Params {
             error.status = Some(StatusCode::UNSUPPORTED_MEDIA_TYPE);
             return Err(error);
         }
-        Params::parse(body)
+        Params::parse(&body)
     }
 
     /// All of them.

@@ -6,7 +6,7 @@
 //! back every check runs again, so that settings that changed meanwhile take effect.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse,
     http::{StatusCode, header},
     web,
 };
@@ -71,9 +71,9 @@ pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
 
 /// `POST /oauth/authorize`: a post from another site comes without the session's cookie, so the request goes on as a
 /// GET, sealed.
-pub async fn post(req: HttpRequest, app: web::Data<App>, body: web::Bytes) -> HttpResponse {
+pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
     let now = app.clock.now();
-    let params = match Params::from_body(&req, &body) {
+    let params = match Params::from_body(&req, body) {
         Ok(params) => params,
         Err(error) => return unproven(&app, &req, error),
     };

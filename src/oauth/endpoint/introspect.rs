@@ -1,6 +1,6 @@
 //! Token introspection (RFC 7662): for authenticated clients only, about tokens that are meant for them.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -26,8 +26,8 @@ const RESOURCE: &str = "oauth/tokens";
 const ACTION: &str = "introspect";
 
 /// `POST /oauth/introspect`.
-pub async fn post(req: HttpRequest, app: web::Data<App>, body: web::Bytes) -> HttpResponse {
-    match answer(&req, &app, &body).await {
+pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
+    match answer(&req, &app, body).await {
         Ok(answer) => HttpResponse::Ok()
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .json(answer.unwrap_or_else(|| json!({ "active": false }))),
@@ -35,7 +35,7 @@ pub async fn post(req: HttpRequest, app: web::Data<App>, body: web::Bytes) -> Ht
     }
 }
 
-async fn answer(req: &HttpRequest, app: &App, body: &[u8]) -> Result<Option<Value>, OAuthError> {
+async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<Option<Value>, OAuthError> {
     let params = Params::from_body(req, body)?.unrepeated()?;
     let now = app.clock.now();
     let caller = client_auth::authenticate(app, req, &params, now).await?;

@@ -2,7 +2,7 @@
 //! person unless the application proves whose session it means.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse,
     http::{StatusCode, header},
     web,
 };
@@ -29,8 +29,8 @@ pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
 }
 
 /// `POST /oauth/logout`.
-pub async fn post(req: HttpRequest, app: web::Data<App>, body: web::Bytes) -> HttpResponse {
-    let params = Params::from_body(&req, &body);
+pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
+    let params = Params::from_body(&req, body);
     finish(&req, &app, params).await
 }
 

@@ -1,6 +1,6 @@
 //! Token revocation (RFC 7009): of access tokens, JWTs too, and of refresh tokens with everything under their grant.
 
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
 use serde_json::Value;
 
 use crate::{
@@ -19,15 +19,15 @@ use crate::{
 };
 
 /// `POST /oauth/revoke`.
-pub async fn post(req: HttpRequest, app: web::Data<App>, body: web::Bytes) -> HttpResponse {
-    match answer(&req, &app, &body).await {
+pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
+    match answer(&req, &app, body).await {
         Ok(()) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).finish(),
         Err(error) => error.respond(&req),
     }
 }
 
 /// `Ok` means that the token does not work any more, whether it ever did (RFC 7009 §2.2), and that this is on disk.
-async fn answer(req: &HttpRequest, app: &App, body: &[u8]) -> Result<(), OAuthError> {
+async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<(), OAuthError> {
     let params = Params::from_body(req, body)?.unrepeated()?;
     let now = app.clock.now();
     let client = client_auth::authenticate(app, req, &params, now).await?;

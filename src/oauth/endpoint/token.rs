@@ -1,6 +1,6 @@
 //! The token endpoint (RFC 6749 §3.2).
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use crate::{
     app::App,
@@ -14,14 +14,14 @@ use crate::{
 };
 
 /// `POST /oauth/token`: parameters come from the body only, never from the query.
-pub async fn post(req: HttpRequest, app: web::Data<App>, body: web::Bytes) -> HttpResponse {
-    match answer(&req, &app, &body).await {
+pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
+    match answer(&req, &app, body).await {
         Ok(tokens) => tokens.respond(),
         Err(error) => error.respond(&req),
     }
 }
 
-async fn answer(req: &HttpRequest, app: &App, body: &[u8]) -> Result<TokenResponse, OAuthError> {
+async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<TokenResponse, OAuthError> {
     let params = Params::from_body(req, body)?.unrepeated()?;
     let now = app.clock.now();
     let client = client_auth::authenticate(app, req, &params, now).await?;
