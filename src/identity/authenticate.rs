@@ -104,6 +104,10 @@ async fn decide(
         }
     };
     let (Some(principal), Some(hash), true) = (principal, stored, verdict.matches) else { return Ok(Outcome::Refused) };
+    // Also before the transaction, so that every refusal has done the same.
+    if !may_sign_in(&principal, now) {
+        return Ok(Outcome::Refused);
+    }
     let Some(principal) = admit(store, now, principal.id, hash.clone(), allowed).await? else {
         return Ok(Outcome::Refused);
     };
@@ -120,6 +124,10 @@ fn lookup_key(username: &str) -> String {
     if possible { key } else { String::new() }
 }
 
+fn may_sign_in(principal: &Principal, now: Timestamp) -> bool {
+    principal.suspended_at.is_none() && principal.password_expires_at.is_none_or(|expires_at| now < expires_at)
+}
+
 /// The principal, if it may sign in with the password of this hash as things are now: comparing took its time.
 async fn admit(
     store: &Store,
@@ -130,11 +138,8 @@ async fn admit(
 ) -> Result<Option<Principal>, store::Error> {
     store
         .write(move |tx| {
-            let principal = store::principal::find(tx, &id)?.filter(|principal| {
-                principal.suspended_at.is_none()
-                    && principal.password_hash.as_ref() == Some(&hash)
-                    && principal.password_expires_at.is_none_or(|expires_at| now < expires_at)
-            });
+            let principal = store::principal::find(tx, &id)?
+                .filter(|principal| may_sign_in(principal, now) && principal.password_hash.as_ref() == Some(&hash));
             if principal.is_some() {
                 throttle::succeeded(tx, now, &allowed)?;
             }
