@@ -5,5 +5,7 @@ pub mod authenticate;
 pub mod device;
 pub mod session;
 pub mod setup;
+#[cfg(test)]
+mod support;
 pub mod throttle;
 pub mod token;
