@@ -4,6 +4,8 @@
 //! every field takes what a person or a client program sent. Field names, ids and button values are a contract with
 //! the handlers, with password managers and with people who script a sign-in: they do not change.
 
+use std::time::Duration;
+
 use askama::Template;
 
 use crate::web::view::filters;
@@ -39,7 +41,8 @@ impl FieldError {
 /// Sign in with email and password.
 ///
 /// Posts `csrf_token`, `request`, `username`, `password`, `stay_signed_in=true` if ticked, and the pressed button:
-/// `sign_in=true` or `cancel=true`. The account button posts `csrf_token`, `request` and `account=continue`.
+/// `sign_in=true` or `cancel=true`. The account button posts `csrf_token`, `request`, `session` and
+/// `account=continue`.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct Login {
@@ -72,6 +75,8 @@ pub struct Login {
 pub struct SignedIn {
     /// The name that the person recognises.
     pub display: String,
+    /// The session, so that the button does not go on with somebody who signed in later.
+    pub session: String,
     /// Where the button is posted.
     pub action: String,
 }
@@ -82,7 +87,7 @@ impl Login {
     }
 
     fn waiting_time(&self) -> Option<String> {
-        self.retry_after_seconds.map(in_words)
+        self.retry_after_seconds.map(|seconds| in_words(Duration::from_secs(seconds)))
     }
 
     // After a failure the focus stays on a field, whose description is the message: typing goes on at once, and a
@@ -96,9 +101,9 @@ impl Login {
     }
 }
 
-/// A waiting time in words: seconds up to one and a half minutes, then minutes rounded up.
-fn in_words(seconds: u64) -> String {
-    match seconds {
+/// A waiting time in words: seconds up to one and a half minutes, then minutes; rounded up.
+pub fn in_words(wait: Duration) -> String {
+    match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
         0 | 1 => "a second".to_owned(),
         seconds @ 2..90 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", seconds.div_ceil(60)),
@@ -193,7 +198,7 @@ impl Setup {
 
 /// Replaces a password: after a temporary one, or because its owner wants to.
 ///
-/// Posts `csrf_token`, `request`, `ticket`, `username`, `current_password` if asked for, `new_password`,
+/// Posts `csrf_token`, `ticket`, `username`, `current_password` if asked for, `new_password`,
 /// `password_confirmation`, `save_password=true`. The username is there for password managers only; the ticket says
 /// whose password it is.
 #[derive(Template)]
@@ -205,8 +210,6 @@ pub struct ChangePassword {
     pub action: String,
     /// The anti-forgery token.
     pub csrf_token: String,
-    /// The sealed authorization request that waits; may be empty.
-    pub request: String,
     /// The sealed proof of who may choose the password; may be empty.
     pub ticket: String,
     /// The address of whose password it is.
@@ -460,7 +463,6 @@ mod tests {
             frame: frame(),
             action: t("/password"),
             csrf_token: t("csrf"),
-            request: t(&sealed),
             ticket: t("v1.ticket"),
             username: t("ada@example.com"),
             reason: Some(t("The password that you used was temporary. Choose one that only you know.")),
@@ -517,7 +519,11 @@ mod tests {
                 "login_account",
                 Box::new(Login {
                     notice: Some(t("Choose how to go on.")),
-                    account: Some(SignedIn { display: t("Ada Lovelace"), action: t("/login/account") }),
+                    account: Some(SignedIn {
+                        display: t("Ada Lovelace"),
+                        session: t("sid"),
+                        action: t("/login/account"),
+                    }),
                     ..login()
                 }),
             ),
@@ -921,7 +927,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_in_words() {
-        let told = [0, 1, 2, 89, 90, 121].map(in_words);
+        let told = [0, 1, 2, 89, 90, 121].map(|seconds| in_words(Duration::from_secs(seconds)));
         assert_eq!(told, ["a second", "a second", "2 seconds", "89 seconds", "2 minutes", "3 minutes"]);
     }
 }
