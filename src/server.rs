@@ -154,6 +154,18 @@ impl fmt::Debug for Running {
 /// # Errors
 /// The certificate or its key cannot be used, or a socket cannot.
 pub fn start(app: App, listeners: Listeners) -> io::Result<Running> {
+    start_with(app, listeners, |_| {})
+}
+
+/// As [`start`], with routes of the caller's, which come before the pages: theirs is `/`, if they have it.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    app: App,
+    listeners: Listeners,
+    routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Running> {
     let tls = tls(&app.config)?;
     let addresses = listeners.addresses();
     let draining = health::Draining::default();
@@ -180,6 +192,7 @@ pub fn start(app: App, listeners: Listeners) -> io::Result<Running> {
                 web::scope(&base)
                     .route("/static/{file}", web::get().to(assets::asset))
                     .configure(oauth::routes)
+                    .configure(routes.clone())
                     .configure(pages::routes),
             )
             .default_service(web::to(pages::not_found::not_found))
