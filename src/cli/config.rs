@@ -1,9 +1,36 @@
 //! `keyward config show | check | reference`.
 
+use clap::Subcommand;
+
+use super::out;
 use crate::config::{
-    Config, Loaded, Origin,
+    Config, ConfigArgs, Loaded, Origin, environment,
     table::{Described, describe},
 };
+
+/// What to tell about the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every option with its effective value and where that came from, as a configuration file
+    Show(ConfigArgs),
+    /// Print everything that is wrong with the configuration, or what the server would do
+    Check(ConfigArgs),
+    /// Print the reference of all options, in Markdown
+    Reference,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Everything that is wrong with the configuration.
+pub fn run(command: &ConfigCommand) -> anyhow::Result<()> {
+    out::print(&match command {
+        ConfigCommand::Show(args) => show(&Config::load(args, environment())?),
+        ConfigCommand::Check(args) => check(&Config::load(args, environment())?),
+        ConfigCommand::Reference => reference(),
+    });
+    Ok(())
+}
 
 /// What `config show` prints: every option with its effective value and where that came from, as TOML; secrets are
 /// `(hidden)`.
@@ -113,7 +140,6 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::ConfigArgs;
 
     fn loaded(env: &[(&str, &str)]) -> Loaded {
         let args = ConfigArgs { set: vec!["workers=2".to_owned()], ..ConfigArgs::default() };

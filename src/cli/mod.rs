@@ -1,3 +1,171 @@
 //! The commands of the `keyward` program, one file per command.
 
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{
+    config::{Config, ConfigArgs, ConfigErrors},
+    model::{role_key, time::Timestamp},
+    store::{self, Failure, Tx},
+    telemetry,
+};
+
+pub mod client;
 pub mod config;
+pub mod data_dir;
+pub mod healthcheck;
+pub mod key;
+pub mod migrate;
+pub mod out;
+pub mod principal;
+pub mod serve;
+pub mod setup_link;
+pub mod try_it;
+
+/// Exit status of a failure while running.
+const FAILED: u8 = 1;
+/// Exit status of a command that was not understood or a configuration with faults.
+const USAGE: u8 = 2;
+
+/// An OAuth 2.x and OpenID Connect authorization server
+#[derive(Debug, Parser)]
+#[command(name = "keyward", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(ConfigArgs),
+    /// Try Keyward out: a server with throw-away data and something to sign in to
+    Try(try_it::TryArgs),
+    /// Make a new one-time link for the first owner; the one before stops working
+    SetupLink(ConfigArgs),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Bring the database's schema up to date and stop (`serve` does so too)
+    Migrate(ConfigArgs),
+    /// Look at the signing keys, or rotate them
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
+    Healthcheck(healthcheck::HealthcheckArgs),
+    /// Manage clients
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// Manage principals, the people who sign in
+    #[command(subcommand)]
+    Principal(principal::PrincipalCommand),
+}
+
+/// A command that cannot be carried out as it was given; everything that is wrong with it, at once.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("\n"))]
+pub struct Refused(pub Vec<String>);
+
+/// Runs the command that the program was called with.
+///
+/// The exit status is 0 if that went well, 1 if it failed, 2 if the command or the configuration is wrong.
+pub fn main() -> ExitCode {
+    // ends the process with 2 where the command is not understood
+    let cli = Cli::parse();
+    // The server's workers have runtimes of their own; this one has the background tasks.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(Box::pin(run(cli.command))),
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "keyward: {error:#}");
+            match error.is::<ConfigErrors>() || error.is::<Refused>() {
+                true => ExitCode::from(USAGE),
+                false => ExitCode::from(FAILED),
+            }
+        }
+    }
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    if !matches!(command, Command::Serve(_) | Command::Try(_)) {
+        telemetry::init_quiet();
+    }
+    match command {
+        Command::Serve(args) => serve::run(&args).await,
+        Command::Try(args) => try_it::run(args).await,
+        Command::SetupLink(args) => setup_link::run(&args).await,
+        Command::Config(command) => config::run(&command),
+        Command::Migrate(args) => migrate::run(&args).await,
+        Command::Key(command) => key::run(command).await,
+        Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::Client(command) => client::run(command).await,
+        Command::Principal(command) => principal::run(command).await,
+    }
+}
+
+/// The configuration that the flags, the environment and the file give.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(args: &ConfigArgs) -> Result<Config, ConfigErrors> {
+    Config::load(args, crate::config::environment()).map(|loaded| loaded.config)
+}
+
+/// Why a command's write was rolled back.
+#[derive(Debug)]
+enum Rollback {
+    Refused(String),
+    Store(store::Error),
+}
+
+impl From<store::Error> for Rollback {
+    fn from(error: store::Error) -> Rollback {
+        Rollback::Store(error)
+    }
+}
+
+impl Failure for Rollback {
+    fn as_store(&self) -> Option<&store::Error> {
+        match self {
+            Rollback::Refused(_) => None,
+            Rollback::Store(error) => Some(error),
+        }
+    }
+}
+
+impl From<Rollback> for anyhow::Error {
+    fn from(rollback: Rollback) -> anyhow::Error {
+        match rollback {
+            Rollback::Refused(why) => Refused(vec![why]).into(),
+            Rollback::Store(error) => error.into(),
+        }
+    }
+}
+
+/// Gives a new identity its roles. An owner ends the set-up, so that no link makes another one.
+fn give_roles(tx: &mut Tx<'_>, id: &str, roles: &[String], now: Timestamp) -> Result<(), Rollback> {
+    store::identity::set_roles(tx, id, roles)?
+        .map_err(|unknown| Rollback::Refused(format!("--role: there is no role {unknown}")))?;
+    if roles.iter().any(|role| role == role_key::OWNER) && !store::setup::is_done(tx)? {
+        store::setup::complete(tx, id, now)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_fit_together() {
+        Cli::command().debug_assert();
+    }
+}
