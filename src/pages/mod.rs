@@ -19,6 +19,8 @@ pub mod misdirected;
 pub mod not_found;
 mod password;
 mod setup;
+#[cfg(test)]
+mod tests;
 pub mod view;
 mod visit;
 
