@@ -104,6 +104,10 @@ async fn decide(
         }
     };
     let (Some(principal), Some(hash), true) = (principal, stored, verdict.matches) else { return Ok(Outcome::Refused) };
+    // Also before the transaction, so that every refusal has done the same.
+    if !may_sign_in(&principal, now) {
+        return Ok(Outcome::Refused);
+    }
     let Some(principal) = admit(store, now, principal.id, hash.clone(), allowed).await? else {
         return Ok(Outcome::Refused);
     };
@@ -120,6 +124,10 @@ fn lookup_key(username: &str) -> String {
     if possible { key } else { String::new() }
 }
 
+fn may_sign_in(principal: &Principal, now: Timestamp) -> bool {
+    principal.suspended_at.is_none() && principal.password_expires_at.is_none_or(|expires_at| now < expires_at)
+}
+
 /// The principal, if it may sign in with the password of this hash as things are now: comparing took its time.
 async fn admit(
     store: &Store,
@@ -130,11 +138,8 @@ async fn admit(
 ) -> Result<Option<Principal>, store::Error> {
     store
         .write(move |tx| {
-            let principal = store::principal::find(tx, &id)?.filter(|principal| {
-                principal.suspended_at.is_none()
-                    && principal.password_hash.as_ref() == Some(&hash)
-                    && principal.password_expires_at.is_none_or(|expires_at| now < expires_at)
-            });
+            let principal = store::principal::find(tx, &id)?
+                .filter(|principal| may_sign_in(principal, now) && principal.password_hash.as_ref() == Some(&hash));
             if principal.is_some() {
                 throttle::succeeded(tx, now, &allowed)?;
             }
@@ -224,10 +229,16 @@ pub(super) async fn check_policy(
 ) -> Result<Result<(), Vec<String>>, store::Error> {
     let policy = Policy { min_length: config.min_length, min_strength: config.min_strength };
     let check = move || {
-        let about: Vec<&str> = about.iter().map(String::as_str).collect();
+        let about: Vec<&str> = about.iter().flat_map(|text| words(text)).collect();
         policy.check(&password, &about)
     };
     tokio::task::spawn_blocking(check).await.map_err(|e| store::Error::Internal(e.to_string()))
+}
+
+/// A text, what is before its `@`, and its words: each is what somebody would build a password from.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let parts = text.split(|c: char| !c.is_alphanumeric()).filter(|part| part.chars().count() > 2);
+    [text].into_iter().chain(text.split_once('@').map(|(before, _)| before)).chain(parts)
 }
 
 #[cfg(test)]

@@ -35,7 +35,9 @@ async fn authenticated(place: &Place, now: Timestamp, attempt: Attempt) -> (Prin
 async fn counters(place: &Place) -> Vec<(i64, i64, i64)> {
     use schema::throttle::dsl::*;
     let read = |conn: &mut store::Conn| {
-        Ok::<_, store::Error>(throttle.select((failures, blocked_until, expires_at)).order(failures).load(conn)?)
+        Ok::<_, store::Error>(
+            throttle.select((failures, blocked_until, expires_at)).order((failures, expires_at)).load(conn)?,
+        )
     };
     place.store.read(read).await.unwrap()
 }

@@ -16,6 +16,11 @@ use crate::{
     },
 };
 
+/// The authentication context class of a sign-in by password (OpenID Connect Core §2, `acr`).
+pub const ACR_PASSWORD: &str = "keyward:password";
+/// The method of a sign-in by password (RFC 8176 §2).
+pub const AMR_PASSWORD: &str = "pwd";
+
 /// Use is noted to the minute.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 /// Characters of a browser's name that are kept.

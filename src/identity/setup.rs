@@ -96,7 +96,7 @@ pub async fn complete(
     };
     let mut owner = owner(&email, hash, now);
     owner.name = Some(name.trim().to_owned()).filter(|name| !name.is_empty());
-    Ok(make(store, now, link, First::Owner(owner.clone())).await?.map(|()| owner))
+    Ok(make(store, now, link, First { owner: Some(owner.clone()), client: None }).await?.map(|()| owner))
 }
 
 fn owner(email: &Email, password_hash: String, now: Timestamp) -> Principal {
@@ -108,32 +108,17 @@ fn owner(email: &Email, password_hash: String, now: Timestamp) -> Principal {
 }
 
 /// The identities that are made with the rights of an owner.
-enum First {
-    Owner(Principal),
-    Client(Client, ClientSecret),
-    Both(Principal, Client, ClientSecret),
+#[derive(Default)]
+struct First {
+    owner: Option<Principal>,
+    client: Option<(Client, ClientSecret)>,
 }
 
 impl First {
-    fn owner(&self) -> Option<&Principal> {
-        match self {
-            First::Owner(owner) | First::Both(owner, ..) => Some(owner),
-            First::Client(..) => None,
-        }
-    }
-
-    fn client(&self) -> Option<(&Client, &ClientSecret)> {
-        match self {
-            First::Client(client, secret) | First::Both(_, client, secret) => Some((client, secret)),
-            First::Owner(_) => None,
-        }
-    }
-
-    fn id(&self) -> &str {
-        match self {
-            First::Owner(owner) | First::Both(owner, ..) => &owner.id,
-            First::Client(client, _) => &client.id,
-        }
+    /// The one that is noted as the first owner.
+    fn id(&self) -> Option<&str> {
+        let client = || self.client.as_ref().map(|(client, _)| client.id.as_str());
+        self.owner.as_ref().map(|owner| owner.id.as_str()).or_else(client)
     }
 }
 
@@ -185,18 +170,19 @@ fn make_in(tx: &mut Tx<'_>, now: Timestamp, link: Option<&SecretHash>, first: &F
         return Err(Rejected::Fault(fault));
     }
     // The one row on which all who try meet, before anything else can conflict.
-    store::setup::complete(tx, first.id(), now).map_err(|error| match error {
+    let Some(id) = first.id() else { return Ok(()) };
+    store::setup::complete(tx, id, now).map_err(|error| match error {
         store::Error::Conflict(_) => Rejected::Fault(SetupFault::Done),
         other => Rejected::Store(other),
     })?;
-    if let Some(owner) = first.owner() {
+    if let Some(owner) = &first.owner {
         store::principal::insert(tx, owner).map_err(|error| match error {
             store::Error::Conflict("email") => Rejected::Fault(SetupFault::EmailInUse),
             other => Rejected::Store(other),
         })?;
         give_owner_role(tx, &owner.id)?;
     }
-    if let Some((client, secret)) = first.client() {
+    if let Some((client, secret)) = &first.client {
         store::client::insert(tx, client)?;
         store::client_secret::insert(tx, secret)?;
         give_owner_role(tx, &client.id)?;
@@ -226,25 +212,18 @@ pub async fn bootstrap(
     if (owner_configured.is_none() && client_configured.is_none()) || store.read(store::setup::is_done).await? {
         return Ok(None);
     }
-    let owner = match owner_configured {
-        Some((email, password)) => Some(configured_owner(hasher, email, password, now).await?),
-        None => None,
-    };
-    let client = match client_configured {
-        Some((client_id, secret)) => Some(configured_client(client_id, secret, now)?),
-        None => None,
-    };
-    let owner_name = owner.as_ref().map(|owner| format!("the owner {}", owner.display_name()));
-    let client_name = client.as_ref().map(|(client, _)| format!("the client {}", client.id));
-    let made = owner_name.into_iter().chain(client_name).collect::<Vec<_>>().join(" and ");
-    let first = match (owner, client) {
-        (Some(owner), Some((client, secret))) => First::Both(owner, client, secret),
-        (Some(owner), None) => First::Owner(owner),
-        (None, Some((client, secret))) => First::Client(client, secret),
-        (None, None) => return Ok(None),
-    };
+    let mut first = First::default();
+    let mut made = Vec::new();
+    if let Some((email, password)) = owner_configured {
+        made.push(format!("the owner {email}"));
+        first.owner = Some(configured_owner(hasher, email, password, now).await?);
+    }
+    if let Some((client_id, secret)) = client_configured {
+        made.push(format!("the client {client_id}"));
+        first.client = Some(configured_client(client_id, secret, now)?);
+    }
     match make(store, now, None, first).await {
-        Ok(Ok(())) => Ok(Some(made)),
+        Ok(Ok(())) => Ok(Some(made.join(" and "))),
         Ok(Err(SetupFault::Done)) => Ok(None),
         Ok(Err(SetupFault::EmailInUse)) => {
             anyhow::bail!("bootstrap.owner_email: there is a principal with this email that is no owner")

@@ -133,10 +133,9 @@ fn failed(config: &Login, now: Timestamp, scope: Scope, before: &Counter) -> Cou
     };
     let failures = before.failures.saturating_add(1);
     let beyond = failures - i64::from(free);
-    let delay = match u32::try_from(beyond) {
-        Ok(doublings) => config.first_delay.saturating_mul(1 << doublings.min(31)).min(config.max_delay),
-        Err(_) => Duration::ZERO,
-    };
+    let doublings = beyond.clamp(0, 31) as u32;
+    let delay = if beyond < 0 { Duration::ZERO } else { config.first_delay.saturating_mul(1 << doublings) };
+    let delay = delay.min(config.max_delay);
     Counter { failures, blocked_until: now + delay, expires_at: now + delay.max(config.forget_after) }
 }
 

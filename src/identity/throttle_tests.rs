@@ -28,7 +28,9 @@ async fn success(place: &Place, now: Timestamp, allowed: Allowed) {
 async fn rows(place: &Place) -> Vec<(i64, i64, i64)> {
     use schema::throttle::dsl::*;
     let read = |conn: &mut store::Conn| {
-        Ok::<_, store::Error>(throttle.select((failures, blocked_until, expires_at)).order(failures).load(conn)?)
+        Ok::<_, store::Error>(
+            throttle.select((failures, blocked_until, expires_at)).order((failures, expires_at)).load(conn)?,
+        )
     };
     place.store.read(read).await.unwrap()
 }

@@ -10,13 +10,13 @@ use actix_web::{
 };
 use url::{Host, Url};
 
-use super::view::{Frame, Misdirected};
+use super::view::Misdirected;
 use crate::{
     app::App,
     web::{
         host::misdirected,
         page::{FormTargets, html},
-        request::request_id,
+        view::frame,
     },
 };
 
@@ -32,7 +32,7 @@ pub async fn guard<B: MessageBody>(
         return next.call(req).await.map(ServiceResponse::map_into_left_body);
     };
     let page = Misdirected {
-        frame: Frame::new(&app.config.branding.name, request_id(req.request())),
+        frame: frame(&app, req.request()),
         setting: format!("KEYWARD_ISSUER={}", as_issuer(&opened)),
         opened,
         expected: app.config.issuer().to_owned(),

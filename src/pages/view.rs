@@ -4,32 +4,12 @@
 //! every field takes what a person or a client program sent. Field names, ids and button values are a contract with
 //! the handlers, with password managers and with people who script a sign-in: they do not change.
 
+use std::time::Duration;
+
 use askama::Template;
 
-/// What every page shows around its content.
-#[derive(Clone, Debug)]
-pub struct Frame {
-    /// The name of the service, above the page and at the end of its title.
-    pub brand: String,
-    /// The request's id; error pages show it, so that the operator finds the log lines.
-    pub request_id: String,
-}
-
-impl Frame {
-    /// A frame from the service's name and the id of the request that is answered.
-    pub fn new(brand: impl Into<String>, request_id: impl Into<String>) -> Frame {
-        Frame { brand: brand.into(), request_id: request_id.into() }
-    }
-}
-
-/// Somewhere to go.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// What the link says.
-    pub label: String,
-    /// Where it leads; an address that would run code becomes `#`.
-    pub href: String,
-}
+use crate::web::view::filters;
+pub use crate::web::view::{Error, Expired, FormPost, Frame, Link};
 
 /// Something to do: a form with one button.
 #[derive(Clone, Debug)]
@@ -61,7 +41,8 @@ impl FieldError {
 /// Sign in with email and password.
 ///
 /// Posts `csrf_token`, `request`, `username`, `password`, `stay_signed_in=true` if ticked, and the pressed button:
-/// `sign_in=true` or `cancel=true`. The account button posts `csrf_token`, `request` and `account=continue`.
+/// `sign_in=true` or `cancel=true`. The account button posts `csrf_token`, `request`, `session` and
+/// `account=continue`.
 #[derive(Template)]
 #[template(path = "login.html")]
 pub struct Login {
@@ -94,6 +75,8 @@ pub struct Login {
 pub struct SignedIn {
     /// The name that the person recognises.
     pub display: String,
+    /// The session, so that the button does not go on with somebody who signed in later.
+    pub session: String,
     /// Where the button is posted.
     pub action: String,
 }
@@ -104,7 +87,7 @@ impl Login {
     }
 
     fn waiting_time(&self) -> Option<String> {
-        self.retry_after_seconds.map(in_words)
+        self.retry_after_seconds.map(|seconds| in_words(Duration::from_secs(seconds)))
     }
 
     // After a failure the focus stays on a field, whose description is the message: typing goes on at once, and a
@@ -118,9 +101,9 @@ impl Login {
     }
 }
 
-/// A waiting time in words: seconds up to one and a half minutes, then minutes rounded up.
-fn in_words(seconds: u64) -> String {
-    match seconds {
+/// A waiting time in words: seconds up to one and a half minutes, then minutes; rounded up.
+pub fn in_words(wait: Duration) -> String {
+    match wait.as_secs() + u64::from(wait.subsec_nanos() > 0) {
         0 | 1 => "a second".to_owned(),
         seconds @ 2..90 => format!("{seconds} seconds"),
         seconds => format!("{} minutes", seconds.div_ceil(60)),
@@ -215,7 +198,7 @@ impl Setup {
 
 /// Replaces a password: after a temporary one, or because its owner wants to.
 ///
-/// Posts `csrf_token`, `request`, `ticket`, `username`, `current_password` if asked for, `new_password`,
+/// Posts `csrf_token`, `ticket`, `username`, `current_password` if asked for, `new_password`,
 /// `password_confirmation`, `save_password=true`. The username is there for password managers only; the ticket says
 /// whose password it is.
 #[derive(Template)]
@@ -227,8 +210,6 @@ pub struct ChangePassword {
     pub action: String,
     /// The anti-forgery token.
     pub csrf_token: String,
-    /// The sealed authorization request that waits; may be empty.
-    pub request: String,
     /// The sealed proof of who may choose the password; may be empty.
     pub ticket: String,
     /// The address of whose password it is.
@@ -301,46 +282,6 @@ pub struct SignedOut {
     pub frame: Frame,
     /// The application to return to: its name and its address.
     pub client: Option<Link>,
-}
-
-/// Something is wrong, and the application cannot be told.
-#[derive(Template)]
-#[template(path = "error.html")]
-pub struct Error {
-    /// What surrounds the page.
-    pub frame: Frame,
-    /// What is wrong, in plain words.
-    pub title: String,
-    /// Why, and what to do about it.
-    pub explanation: Vec<String>,
-    /// Terms and values for whoever repairs it, such as what was sent and what is registered.
-    pub details: Vec<(String, String)>,
-    /// Where to go on.
-    pub link: Option<Link>,
-}
-
-/// A page was open for too long; one button starts again with the same request.
-#[derive(Template)]
-#[template(path = "expired.html")]
-pub struct Expired {
-    /// What surrounds the page.
-    pub frame: Frame,
-    /// Where to start again, by GET.
-    pub action: String,
-    /// The query parameters of the new start.
-    pub fields: Vec<(String, String)>,
-}
-
-/// Carries the authorization response to the application (OAuth 2.0 Form Post Response Mode §2).
-#[derive(Template)]
-#[template(path = "form_post.html")]
-pub struct FormPost {
-    /// What surrounds the page.
-    pub frame: Frame,
-    /// The redirect URI.
-    pub action: String,
-    /// The response's parameters.
-    pub fields: Vec<(String, String)>,
 }
 
 /// The server was opened under an address that is not its own.
@@ -477,27 +418,6 @@ pub struct DemoToken {
     pub claims_json: String,
 }
 
-/// The templates' own filters.
-mod filters {
-    /// An address for `href` and `action`: itself, or `#` if a browser would run or open it as content of this page.
-    ///
-    /// A list of what is refused, because a native application's redirect URI has a scheme of its own (RFC 8252 §7.1).
-    #[askama::filter_fn]
-    pub(super) fn href(address: impl std::fmt::Display, _: &dyn askama::Values) -> askama::Result<String> {
-        let address = address.to_string();
-        // Browsers ignore control characters and blanks before the scheme, and tabs and line breaks within it.
-        let scheme: String = address
-            .chars()
-            .filter(|c| !c.is_control() && !c.is_whitespace())
-            .take_while(|c| *c != ':')
-            .map(|c| c.to_ascii_lowercase())
-            .collect();
-        let refused =
-            ["javascript", "vbscript", "data", "blob", "filesystem", "view-source"].contains(&scheme.as_str());
-        Ok(if refused { "#".to_owned() } else { address })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use scraper::{ElementRef, Html, Selector};
@@ -508,7 +428,11 @@ mod tests {
 
     /// Every page, in the states that differ, under a name; `t` makes each text from an ordinary one.
     fn samples(t: &dyn Fn(&str) -> String) -> Vec<(&'static str, String)> {
-        let frame = || Frame::new(t("Keyward"), t("0199f3a2-7c1e-7a40-9a65-3f1a2b4c5d6e"));
+        let frame = || Frame {
+            brand: t("Keyward"),
+            base: String::new(),
+            request_id: t("0199f3a2-7c1e-7a40-9a65-3f1a2b4c5d6e"),
+        };
         let pairs =
             |list: &[(&str, &str)]| -> Vec<(String, String)> { list.iter().map(|(a, b)| (t(a), t(b))).collect() };
         let sealed = "v1.".to_owned() + &"q8Zk3xW_".repeat(60);
@@ -539,7 +463,6 @@ mod tests {
             frame: frame(),
             action: t("/password"),
             csrf_token: t("csrf"),
-            request: t(&sealed),
             ticket: t("v1.ticket"),
             username: t("ada@example.com"),
             reason: Some(t("The password that you used was temporary. Choose one that only you know.")),
@@ -596,7 +519,11 @@ mod tests {
                 "login_account",
                 Box::new(Login {
                     notice: Some(t("Choose how to go on.")),
-                    account: Some(SignedIn { display: t("Ada Lovelace"), action: t("/login/account") }),
+                    account: Some(SignedIn {
+                        display: t("Ada Lovelace"),
+                        session: t("sid"),
+                        action: t("/login/account"),
+                    }),
                     ..login()
                 }),
             ),
@@ -987,7 +914,12 @@ mod tests {
             ("\u{0}\u{1f} VBScript:x", "#"),
             ("data:text/html,x", "#"),
         ] {
-            let page = Home { frame: Frame::new("K", "r"), sign_in_url: address.to_owned() }.render().unwrap();
+            let page = Home {
+                frame: Frame { brand: "K".to_owned(), base: "/auth".to_owned(), request_id: "r".to_owned() },
+                sign_in_url: address.to_owned(),
+            }
+            .render()
+            .unwrap();
             let page = Html::parse_document(&page);
             assert_eq!(all(&page, "#sign-in")[0].attr("href"), Some(shown), "{address:?}");
         }
@@ -995,7 +927,7 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_in_words() {
-        let told = [0, 1, 2, 89, 90, 121].map(in_words);
+        let told = [0, 1, 2, 89, 90, 121].map(|seconds| in_words(Duration::from_secs(seconds)));
         assert_eq!(told, ["a second", "a second", "2 seconds", "89 seconds", "2 minutes", "3 minutes"]);
     }
 }

@@ -45,12 +45,12 @@ fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// The address of a file, with its content's hash: `/static/keyward.css?v=…`. A name that does not exist gets an
-/// address that answers 404.
-pub fn url(name: &str) -> String {
+/// The address of a file, with its content's hash: `/static/keyward.css?v=…`, under the path `base` (empty, or as
+/// `/auth`). A name that does not exist gets an address that answers 404.
+pub fn url(base: &str, name: &str) -> String {
     match find(name) {
-        Some(asset) => format!("/static/{name}?v={}", asset.version()),
-        None => format!("/static/{name}"),
+        Some(asset) => format!("{base}/static/{name}?v={}", asset.version()),
+        None => format!("{base}/static/{name}"),
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
             ("form-post.js", "text/javascript; charset=utf-8"),
             ("favicon.svg", "image/svg+xml"),
         ] {
-            let response = get(&url(name), None).await;
+            let response = get(&url("", name), None).await;
             assert_eq!(response.status(), StatusCode::OK);
             assert_eq!(header_of(&response, header::CONTENT_TYPE), kind);
             assert_eq!(header_of(&response, header::CACHE_CONTROL), "public, max-age=31536000, immutable");
@@ -135,20 +135,20 @@ mod tests {
 
     #[actix_web::test]
     async fn what_the_browser_has_is_not_sent_again() {
-        let tag = header_of(&get(&url("keyward.css"), None).await, header::ETAG).to_owned();
+        let tag = header_of(&get(&url("", "keyward.css"), None).await, header::ETAG).to_owned();
         assert!(tag.starts_with('"') && tag.len() == 18, "{tag}");
         for known in [tag.clone(), format!("W/{tag}"), format!("\"old\", {tag}"), "*".to_owned()] {
-            let response = get(&url("keyward.css"), Some(&known)).await;
+            let response = get(&url("", "keyward.css"), Some(&known)).await;
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{known}");
             assert_eq!(header_of(&response, header::ETAG), tag);
             assert!(test::read_body(response).await.is_empty());
         }
-        assert_eq!(get(&url("keyward.css"), Some("\"old\"")).await.status(), StatusCode::OK);
+        assert_eq!(get(&url("", "keyward.css"), Some("\"old\"")).await.status(), StatusCode::OK);
     }
 
     #[actix_web::test]
     async fn nothing_else_is_served() {
-        for uri in ["/static/nothing.css", "/static/..%2FCargo.toml", "/static/keyward.css%00", &url("absent")] {
+        for uri in ["/static/nothing.css", "/static/..%2FCargo.toml", "/static/keyward.css%00", &url("", "absent")] {
             assert_eq!(get(uri, None).await.status(), StatusCode::NOT_FOUND, "{uri}");
         }
     }

@@ -11,3 +11,4 @@ pub mod methods;
 pub mod page;
 pub mod problem;
 pub mod request;
+pub mod view;
