@@ -154,6 +154,18 @@ impl fmt::Debug for Running {
 /// # Errors
 /// The certificate or its key cannot be used, or a socket cannot.
 pub fn start(app: App, listeners: Listeners) -> io::Result<Running> {
+    start_with(app, listeners, |_| {})
+}
+
+/// As [`start`], with routes of the caller's, which come before the pages: theirs is `/`, if they have it.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    app: App,
+    listeners: Listeners,
+    routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
+) -> io::Result<Running> {
     let tls = tls(&app.config)?;
     let addresses = listeners.addresses();
     let draining = health::Draining::default();
@@ -165,6 +177,7 @@ pub fn start(app: App, listeners: Listeners) -> io::Result<Running> {
         let (app, draining) = data.clone();
         let body = app.config.limits.body_bytes;
         let secure = app.config.secure();
+        let base = app.config.base_path().to_owned();
         actix_web::App::new()
             .app_data(app)
             .app_data(draining)
@@ -174,9 +187,14 @@ pub fn start(app: App, listeners: Listeners) -> io::Result<Running> {
             .app_data(web::QueryConfig::default().error_handler(refused))
             .app_data(web::PathConfig::default().error_handler(refused))
             .configure(health::routes)
-            .route("/static/{file}", web::get().to(assets::asset))
-            .configure(oauth::routes)
-            .configure(pages::routes)
+            .configure(|cfg| oauth::well_known(cfg, &base))
+            .service(
+                web::scope(&base)
+                    .route("/static/{file}", web::get().to(assets::asset))
+                    .configure(oauth::routes)
+                    .configure(routes.clone())
+                    .configure(pages::routes),
+            )
             .default_service(web::to(pages::not_found::not_found))
             // the last one sees the request first
             .wrap(from_fn(pages::misdirected::guard))

@@ -14,6 +14,7 @@ use crate::{
 pub mod client;
 pub mod config;
 pub mod data_dir;
+pub mod demo;
 pub mod healthcheck;
 pub mod key;
 pub mod migrate;

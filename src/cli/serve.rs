@@ -79,20 +79,20 @@ fn banner(config: &Config, listeners: &server::Listeners, setup_link: Option<&st
 }
 
 /// The signals by which operators and service managers stop a program.
-struct Signals {
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
 }
 
 impl Signals {
-    fn new() -> anyhow::Result<Signals> {
+    pub(super) fn new() -> anyhow::Result<Signals> {
         let listen = |kind| -> io::Result<_> { signal(kind) };
         let terminate = listen(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
         let interrupt = listen(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
         Ok(Signals { terminate, interrupt })
     }
 
-    async fn received(&mut self) -> &'static str {
+    pub(super) async fn received(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",

@@ -8,3 +8,4 @@ pub mod setup;
 #[cfg(test)]
 mod support;
 pub mod throttle;
+pub mod token;

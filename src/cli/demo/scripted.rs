@@ -1,0 +1,223 @@
+//! A scripted sign-in: the way of a person through the pages, without a browser. It proves before anybody comes that
+//! the whole path works.
+
+use anyhow::{Context, bail, ensure};
+use reqwest::{
+    Method, StatusCode,
+    header::{ACCEPT, COOKIE, LOCATION, ORIGIN, SET_COOKIE},
+};
+use url::Url;
+
+use super::{
+    Demo, paths,
+    relying_party::Session,
+    seed::{APPLICATION, Seeded},
+    wire::Wire,
+};
+use crate::{app::App, store};
+
+/// More redirects or pages than any sign-in has.
+const MOST_STEPS: usize = 12;
+
+/// Signs in to the demo application through the sign-in page and the consent page; the application's session.
+///
+/// # Errors
+/// The page at which it did not go on.
+pub async fn sign_in(demo: &Demo) -> anyhow::Result<Session> {
+    let Seeded { email, .. } = &demo.seeded;
+    let mut browser = Browser { wire: &demo.wire, issuer: &demo.issuer, cookies: Vec::new() };
+    let (mut page, mut was_asked) = (browser.open(&demo.url(paths::SIGN_IN)).await?, false);
+    for _ in 0..MOST_STEPS {
+        ensure!(page.status == StatusCode::OK, "{} answered {}: {}", page.url.path(), page.status, page.title());
+        if page.url.path() == paths::RESULT {
+            ensure!(was_asked, "the consent page was not shown");
+            let cookie = browser.cookie(&demo.cookie).unwrap_or_default();
+            return demo.visitors.session(cookie).context("the demo application forgot who signed in");
+        }
+        page = if let Some(form) = Form::find(&page.body, "login-form") {
+            let password = demo.seeded.password();
+            browser.send(&page.url, form, &[("username", email), ("password", password), ("sign_in", "true")]).await?
+        } else if let Some(form) = Form::find(&page.body, "consent-form") {
+            was_asked = true;
+            browser.send(&page.url, form, &[("decision", "allow")]).await?
+        } else {
+            bail!("{} shows neither a sign-in nor a consent page: {}", page.url.path(), page.title());
+        };
+    }
+    bail!("the sign-in does not end; the last page was {}", page.url.path())
+}
+
+/// Makes the server forget what the scripted sign-in agreed to, so that the person who comes next is asked. Its tokens
+/// go on working.
+///
+/// # Errors
+/// If the store fails.
+pub async fn forget_consent(app: &App, demo: &Demo) -> Result<(), store::Error> {
+    let principal = demo.seeded.principal_id.clone();
+    app.store.write(move |tx| store::consent::withdraw(tx, &principal, APPLICATION)).await.map(|_| ())
+}
+
+struct Browser<'a> {
+    wire: &'a Wire,
+    issuer: &'a str,
+    cookies: Vec<(String, String)>,
+}
+
+struct Page {
+    url: Url,
+    status: StatusCode,
+    body: String,
+}
+
+impl Browser<'_> {
+    async fn open(&mut self, url: &str) -> anyhow::Result<Page> {
+        self.follow(Method::GET, Url::parse(url)?, None).await
+    }
+
+    async fn send(&mut self, on: &Url, form: Form, more: &[(&str, &str)]) -> anyhow::Result<Page> {
+        let mut fields = form.hidden;
+        fields.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.follow(Method::POST, on.join(&form.action)?, Some(fields)).await
+    }
+
+    /// Asks, and goes where it is sent.
+    async fn follow(
+        &mut self,
+        mut method: Method,
+        mut url: Url,
+        mut form: Option<Vec<(String, String)>>,
+    ) -> anyhow::Result<Page> {
+        for _ in 0..MOST_STEPS {
+            let mut request = self.wire.request(method, url.as_str()).header(ACCEPT, "text/html");
+            if !self.cookies.is_empty() {
+                let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                request = request.header(COOKIE, pairs.join("; "));
+            }
+            if let Some(form) = form.take() {
+                request = request.header(ORIGIN, self.issuer).form(&form);
+            }
+            let exchange = self.wire.send(request).await?;
+            for cookie in exchange.headers.get_all(SET_COOKIE) {
+                self.keep(cookie.to_str()?);
+            }
+            if !matches!(exchange.status, StatusCode::FOUND | StatusCode::SEE_OTHER) {
+                return Ok(Page { url, status: exchange.status, body: exchange.body });
+            }
+            let location = exchange.headers.get(LOCATION).context("a redirect to nowhere")?;
+            url = url.join(location.to_str()?)?;
+            ensure!(url.as_str().starts_with(self.issuer), "a redirect to another server: {url}");
+            method = Method::GET;
+        }
+        bail!("too many redirects, the last one to {}", url.path())
+    }
+
+    fn keep(&mut self, cookie: &str) {
+        let pair = cookie.split(';').next().unwrap_or_default();
+        if let Some((name, value)) = pair.split_once('=') {
+            self.cookies.retain(|(known, _)| known != name);
+            if !value.is_empty() {
+                self.cookies.push((name.to_owned(), value.to_owned()));
+            }
+        }
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl Page {
+    fn title(&self) -> String {
+        let title = self.body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+        unescaped(title.map_or("no title", |(title, _)| title))
+    }
+}
+
+/// A form of our own pages: where it is posted, and its hidden fields.
+#[derive(Debug, PartialEq)]
+struct Form {
+    action: String,
+    hidden: Vec<(String, String)>,
+}
+
+impl Form {
+    fn find(html: &str, id: &str) -> Option<Form> {
+        let id = format!("id=\"{id}\"");
+        html.split("<form ").skip(1).find_map(|form| {
+            let (tag, rest) = form.split_once('>')?;
+            if !tag.contains(&id) {
+                return None;
+            }
+            let (inside, _) = rest.split_once("</form>")?;
+            let hidden = inside
+                .split("<input ")
+                .skip(1)
+                .filter_map(|input| input.split_once('>'))
+                .filter(|(tag, _)| tag.contains("type=\"hidden\""))
+                .filter_map(|(tag, _)| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
+                .collect();
+            Some(Form { action: attribute(tag, "action")?, hidden })
+        })
+    }
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
+    rest.split_once('"').map(|(value, _)| unescaped(value))
+}
+
+/// Undoes what the templates escape.
+fn unescaped(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (escaped, plain) in [("&#34;", "\""), ("&#39;", "'"), ("&#60;", "<"), ("&#62;", ">"), ("&#38;", "&")] {
+        text = text.replace(escaped, plain);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+
+    use super::*;
+    use crate::{pages::view, web::view::Frame};
+
+    #[test]
+    fn the_forms_of_our_pages_are_read() {
+        let page = view::Login {
+            frame: Frame { brand: "Keyward".to_owned(), base: String::new(), request_id: String::new() },
+            action: "/login?a=1&b=2".to_owned(),
+            csrf_token: "t\"<>'&amp;".to_owned(),
+            request: "sealed".to_owned(),
+            client_name: Some("Demo".to_owned()),
+            username: String::new(),
+            stay_signed_in: false,
+            error: None,
+            retry_after_seconds: None,
+            notice: None,
+            account: None,
+        };
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let html = page.render().unwrap();
+        assert_eq!(
+            Form::find(&html, "login-form"),
+            Some(Form {
+                action: "/login?a=1&b=2".to_owned(),
+                hidden: vec![pair("csrf_token", "t\"<>'&amp;"), pair("request", "sealed")],
+            })
+        );
+        assert_eq!(Form::find(&html, "consent-form"), None);
+    }
+
+    #[test]
+    fn cookies_are_replaced_and_removed() {
+        let wire = Wire::new("127.0.0.1:80".parse().unwrap()).unwrap();
+        let mut browser = Browser { wire: &wire, issuer: "http://localhost", cookies: Vec::new() };
+        browser.keep("a=1; Path=/; HttpOnly");
+        browser.keep("b=2");
+        browser.keep("a=3=; Max-Age=5");
+        assert_eq!((browser.cookie("a"), browser.cookie("b")), (Some("3="), Some("2")));
+        browser.keep("a=; Max-Age=0");
+        assert_eq!(browser.cookie("a"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! Token introspection (RFC 7662): for authenticated clients only, about tokens that are meant for them.
+
+use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    app::App,
+    identity::{
+        access::Access,
+        token::{self, ActiveToken, live_grant},
+    },
+    model::{
+        secret::{Kind, Secret},
+        time::Timestamp,
+    },
+    oauth::{
+        client_auth,
+        error::{Code, OAuthError},
+        params::Params,
+    },
+    store::{self, client::Client},
+};
+
+/// The permission to introspect tokens that are meant for others.
+const RESOURCE: &str = "oauth/tokens";
+const ACTION: &str = "introspect";
+
+/// `POST /oauth/introspect`.
+pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
+    match answer(&req, &app, body).await {
+        Ok(answer) => HttpResponse::Ok()
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .json(answer.unwrap_or_else(|| json!({ "active": false }))),
+        Err(error) => error.respond(&req),
+    }
+}
+
+async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<Option<Value>, OAuthError> {
+    let params = Params::from_body(req, body)?.unrepeated()?;
+    let now = app.clock.now();
+    let caller = client_auth::authenticate(app, req, &params, now).await?;
+    if caller.is_public() {
+        // RFC 7662 §2.1: the endpoint must require some form of authorization
+        return Err(OAuthError::new(Code::InvalidClient, "introspection is for clients that prove who they are"));
+    }
+    let presented = params.required("token")?;
+    if let Some(refresh) = Secret::presented(Kind::RefreshToken, presented) {
+        return refresh_token(app, caller, refresh, now).await;
+    }
+    let keys = app.keys.load_full();
+    let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), presented, now).await?;
+    let Some(active) = active else { return Ok(None) };
+    if !may_see(app, &caller, &active).await? {
+        return Ok(None);
+    }
+    Ok(Some(describe(active)))
+}
+
+/// The token's own client, a client that serves one of its audiences, or a client with the permission.
+async fn may_see(app: &App, caller: &Client, active: &ActiveToken) -> Result<bool, OAuthError> {
+    if active.client.id == caller.id {
+        return Ok(true);
+    }
+    let audiences: Vec<String> = active.audiences().into_iter().map(str::to_owned).collect();
+    let caller = caller.clone();
+    let sees = app.store.read(move |conn| {
+        for audience in &audiences {
+            if store::client::resource_owner(conn, audience)?.is_some_and(|owner| owner == caller.id) {
+                return Ok(true);
+            }
+        }
+        Ok::<_, store::Error>(Access::of_client(conn, &caller)?.permissions.allows(RESOURCE, ACTION))
+    });
+    Ok(sees.await?)
+}
+
+fn describe(active: ActiveToken) -> Value {
+    let mut answer = Map::new();
+    answer.insert("active".to_owned(), json!(true));
+    answer.insert("token_type".to_owned(), json!("Bearer"));
+    if let Some(username) = active.principal.as_ref().and_then(|principal| principal.email.as_ref()) {
+        answer.insert("username".to_owned(), json!(username));
+    }
+    for (name, value) in active.claims {
+        // what the subject's roles are now, not when the token was made
+        let value = if name == "roles" { json!(active.roles) } else { value };
+        if name != "grant_id" {
+            answer.insert(name, value);
+        }
+    }
+    Value::Object(answer)
+}
+
+/// Refresh tokens are told to their own client only.
+async fn refresh_token(
+    app: &App,
+    caller: Client,
+    presented: Secret,
+    now: Timestamp,
+) -> Result<Option<Value>, OAuthError> {
+    let found = app.store.read(move |conn| {
+        let Some(token) = store::refresh_token::find(conn, &presented.hash())? else { return Ok(None) };
+        if token.used_at.is_some() || now >= token.expires_at {
+            return Ok(None);
+        }
+        let Some(grant) = live_grant(conn, &token.grant_id, now)? else { return Ok(None) };
+        let holds = grant.client_id == caller.id
+            && store::principal::find(conn, &grant.principal_id)?.is_some_and(|p| p.suspended_at.is_none());
+        Ok::<_, store::Error>(holds.then_some((token, grant)))
+    });
+    Ok(found.await?.map(|(token, grant)| {
+        json!({
+            "active": true,
+            "client_id": grant.client_id,
+            "sub": grant.principal_id,
+            "scope": grant.scope,
+            "iat": token.created_at.seconds(),
+            "exp": token.expires_at.seconds(),
+            "iss": app.config.issuer(),
+        })
+    }))
+}

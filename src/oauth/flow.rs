@@ -1,0 +1,901 @@
+//! Where oxide-auth sits: its state machines are the RFC 6749 core, driven here step by step, each inside one
+//! transaction. What they say about failures never reaches the wire: the reason is recorded as our own error first.
+//!
+//! What the machines do not do as the standards want is done beside them: clients are authenticated before (they know
+//! secrets only), redirect URIs are compared as the raw strings that were registered (their URL type normalises),
+//! expiry is checked with our clock (they read the system's, so they are handed a far future), an unknown, used or
+//! expired code is `invalid_grant`, and the order of scopes is kept.
+
+use std::{borrow::Cow, cell::RefCell};
+
+use oxide_auth::{
+    code_grant::{
+        accesstoken::{self, AccessToken},
+        authorization::{self, Authorization},
+        client_credentials::{self, ClientCredentials},
+        error::AccessTokenErrorType,
+        refresh::{self, Refresh},
+    },
+    primitives::{
+        authorizer::Authorizer,
+        grant::{Extensions, Grant as OxideGrant, Value as OxideValue},
+        issuer::{IssuedToken, Issuer, RefreshedToken, TokenType},
+        registrar::{BoundClient, ClientUrl, ExactUrl, PreGrant, RegisteredUrl, Registrar, RegistrarError},
+        scope::Scope as OxideScope,
+    },
+};
+
+use super::error::{Code, OAuthError};
+use crate::{
+    identity::{access::Access, token::live_grant},
+    model::{
+        grant_type::GrantType,
+        pkce, redirect_uri,
+        scope::Scope,
+        secret::{Secret, SecretHash},
+        time::Timestamp,
+    },
+    store::{
+        self, Tx,
+        authorization_code::AuthorizationCode,
+        client::Client,
+        grant::Grant,
+        principal::Principal,
+        refresh_token::{RefreshToken, Successor},
+    },
+};
+
+/// The extension under which a code challenge rides through oxide-auth's grant.
+const CHALLENGE: &str = "code_challenge";
+
+/// Why a flow did not end in tokens.
+#[derive(Debug)]
+pub enum Rejection {
+    /// Refused; what the transaction did is rolled back, so that an honest client may still succeed.
+    Refused(OAuthError),
+    /// Something that works once was presented again: the grant must be revoked, in a transaction that stays.
+    Replay {
+        /// The grant that it belonged to.
+        grant_id: String,
+        /// What it was, for the answer.
+        what: &'static str,
+    },
+}
+
+impl From<store::Error> for Rejection {
+    fn from(error: store::Error) -> Rejection {
+        Rejection::Refused(error.into())
+    }
+}
+
+impl From<OAuthError> for Rejection {
+    fn from(error: OAuthError) -> Rejection {
+        Rejection::Refused(error)
+    }
+}
+
+impl store::Failure for Rejection {
+    fn as_store(&self) -> Option<&store::Error> {
+        match self {
+            Rejection::Refused(error) => error.cause.as_ref(),
+            Rejection::Replay { .. } => None,
+        }
+    }
+}
+
+fn refused(code: Code, description: impl Into<String>) -> Rejection {
+    Rejection::Refused(OAuthError::new(code, description))
+}
+
+/// What a flow ends in: everything that tokens are made from, after the transaction.
+#[derive(Debug)]
+pub struct Issued {
+    /// The grant.
+    pub grant: Grant,
+    /// In whose name.
+    pub principal: Principal,
+    /// The subject's roles now.
+    pub roles: Vec<String>,
+    /// The access token's scope: the grant's, or what of it was asked for and is still held.
+    pub scope: Scope,
+    /// The refresh token that goes with it.
+    pub refresh: Refreshed,
+}
+
+/// Which refresh token the client is to have.
+#[derive(Debug)]
+pub enum Refreshed {
+    /// None.
+    No,
+    /// The one that was prepared for this request.
+    Prepared,
+    /// The successor that an earlier request made, sealed: this request repeats one whose response was lost.
+    Again {
+        /// Opens with the presented token.
+        sealed: String,
+    },
+}
+
+/// Lifetimes that a flow gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Lifetimes {
+    /// A refresh token that is not used.
+    pub refresh_idle: std::time::Duration,
+    /// A grant in any case.
+    pub refresh_absolute: std::time::Duration,
+    /// How long a lost response is recovered.
+    pub replay_window: std::time::Duration,
+    /// An idle browser session; refreshing is activity.
+    pub session_idle: std::time::Duration,
+}
+
+/// One token request, as oxide-auth's traits see it: the authenticated client is the registrar of itself, the
+/// transaction is authorizer and issuer.
+struct Flow<'f, 'c> {
+    tx: RefCell<&'f mut Tx<'c>>,
+    client: &'f Client,
+    now: Timestamp,
+    lifetimes: Lifetimes,
+    /// The reason of a failure, recorded before oxide-auth hears of it.
+    failure: RefCell<Option<Rejection>>,
+    /// What was found on the way.
+    found: RefCell<Option<Found>>,
+    issued: RefCell<Option<Issued>>,
+    refresh: Option<PreparedRefresh>,
+}
+
+/// A refresh token made before the transaction, and its sealed form for a client that loses the response.
+#[derive(Clone, Debug)]
+pub struct PreparedRefresh {
+    /// Its hash.
+    pub hash: SecretHash,
+    /// Sealed under the token that it replaces; empty for the first of its line.
+    pub sealed: String,
+}
+
+struct Found {
+    principal: Principal,
+    access: Access,
+    code: Option<AuthorizationCode>,
+    grant: Option<Grant>,
+    token: Option<RefreshToken>,
+}
+
+impl Flow<'_, '_> {
+    fn fail<T>(&self, rejection: impl Into<Rejection>) -> Result<T, ()> {
+        self.failure.borrow_mut().get_or_insert(rejection.into());
+        Err(())
+    }
+
+    fn take_failure(&self, code: Code, description: &str) -> Rejection {
+        self.failure.borrow_mut().take().unwrap_or_else(|| refused(code, description))
+    }
+
+    fn attempt<T>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, Rejection>) -> Result<T, ()> {
+        match work(&mut self.tx.borrow_mut()) {
+            Ok(value) => Ok(value),
+            Err(rejection) => self.fail(rejection),
+        }
+    }
+}
+
+/// The time that oxide-auth compares with the system clock: ours has decided before.
+fn far_future() -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::<chrono::Utc>::MAX_UTC
+}
+
+fn oxide_scope(scope: &Scope) -> Result<OxideScope, ()> {
+    scope.to_string().parse().map_err(|_| ())
+}
+
+fn url(text: &str) -> Result<url::Url, ()> {
+    text.parse().map_err(|_| ())
+}
+
+impl Registrar for Flow<'_, '_> {
+    fn bound_redirect<'a>(&self, bound: ClientUrl<'a>) -> Result<BoundClient<'a>, RegistrarError> {
+        bind(self.client, bound)
+    }
+
+    fn negotiate(&self, _: BoundClient<'_>, _: Option<OxideScope>) -> Result<PreGrant, RegistrarError> {
+        // only authorization requests and client_credentials negotiate
+        Err(RegistrarError::PrimitiveError)
+    }
+
+    fn check(&self, client_id: &str, _: Option<&[u8]>) -> Result<(), RegistrarError> {
+        // authenticated before, by whatever method the client is registered for
+        if client_id == self.client.id { Ok(()) } else { Err(RegistrarError::Unspecified) }
+    }
+}
+
+/// The client as registrar of itself: exact match of the redirect URI's text.
+fn bind<'a>(client: &Client, bound: ClientUrl<'a>) -> Result<BoundClient<'a>, RegistrarError> {
+    let registered = match &bound.redirect_uri {
+        Some(sent) => redirect_uri::matching(&client.redirect_uris, sent.as_str()),
+        None if client.redirect_uris.len() == 1 => client.redirect_uris.first().cloned(),
+        None => None,
+    };
+    let uri = registered.ok_or(RegistrarError::Unspecified)?;
+    let exact = ExactUrl::new(uri).map_err(|_| RegistrarError::Unspecified)?;
+    Ok(BoundClient { client_id: bound.client_id, redirect_uri: Cow::Owned(RegisteredUrl::Exact(exact)) })
+}
+
+impl Authorizer for Flow<'_, '_> {
+    fn authorize(&mut self, _: OxideGrant) -> Result<String, ()> {
+        // codes are born in `authorize`, which has the person's session at hand
+        Err(())
+    }
+
+    /// Redeems a code: found, unexpired, this client's, its person and session still there, and ours alone to use.
+    fn extract(&mut self, code: &str) -> Result<Option<OxideGrant>, ()> {
+        let (client, now) = (self.client, self.now);
+        let found = self.attempt(|tx| {
+            let invalid = |what: &str| refused(Code::InvalidGrant, what);
+            let unknown = "the code is unknown, expired, or was issued to another client";
+            let hash = Secret::presented(crate::model::secret::Kind::AuthorizationCode, code)
+                .ok_or_else(|| invalid(unknown))?
+                .hash();
+            let code = store::authorization_code::find(tx, &hash)?.ok_or_else(|| invalid(unknown))?;
+            // RFC 6749 §4.1.3: the code was issued to the authenticated client
+            if code.client_id != client.id {
+                return Err(invalid(unknown));
+            }
+            // RFC 6749 §4.1.2: a code that is used twice revokes what it gave
+            let replay = || Rejection::Replay { grant_id: code.grant_id.clone(), what: "the code was used before" };
+            if code.used_at.is_some() {
+                return Err(replay());
+            }
+            if now >= code.expires_at {
+                return Err(invalid(unknown));
+            }
+            if !store::authorization_code::redeem(tx, &hash, now)? {
+                return Err(replay());
+            }
+            let session = store::session::find(tx, &code.session_id)?.filter(|session| session.is_live(now));
+            if session.is_none() {
+                return Err(invalid("the person has signed out"));
+            }
+            let principal = active_principal(tx, &code.principal_id)?;
+            let access = Access::of_principal(tx, &principal)?;
+            Ok(Found { principal, access, code: Some(code), grant: None, token: None })
+        })?;
+        let Some(code) = &found.code else { return Err(()) };
+        let mut extensions = Extensions::new();
+        if let Some(challenge) = &code.code_challenge {
+            extensions.set_raw(CHALLENGE.to_owned(), OxideValue::private(Some(challenge.clone())));
+        }
+        let grant = OxideGrant {
+            owner_id: found.principal.id.clone(),
+            client_id: code.client_id.clone(),
+            scope: oxide_scope(&code.scope)?,
+            redirect_uri: url(&code.redirect_uri)?,
+            until: far_future(),
+            extensions,
+        };
+        *self.found.borrow_mut() = Some(found);
+        Ok(Some(grant))
+    }
+}
+
+/// The principal, if it may still have tokens.
+fn active_principal(tx: &mut Tx<'_>, id: &str) -> Result<Principal, Rejection> {
+    store::principal::find(tx, id)?
+        .filter(|principal| principal.suspended_at.is_none())
+        .ok_or_else(|| refused(Code::InvalidGrant, "the person's account is not active"))
+}
+
+impl Issuer for Flow<'_, '_> {
+    /// The one place where a person's tokens begin: the grant's row and, if the client may refresh, its first token.
+    fn issue(&mut self, oxide: OxideGrant) -> Result<IssuedToken, ()> {
+        let Some(found) = self.found.borrow_mut().take() else { return Err(()) };
+        let Some(code) = found.code else { return Err(()) };
+        // what was granted and is still held: a role may have gone between request and redemption
+        let scope = found.access.grant(&code.scope, self.client, true);
+        let granted = oxide_scope(&code.scope)?;
+        if oxide.scope != granted {
+            return Err(());
+        }
+        let offline = scope.contains("offline_access");
+        let refreshes = self.client.may(GrantType::RefreshToken);
+        let grant = Grant {
+            id: code.grant_id,
+            client_id: code.client_id,
+            principal_id: code.principal_id,
+            session_id: Some(code.session_id),
+            scope: scope.clone(),
+            details: code.details,
+            auth_time: code.auth_time,
+            offline,
+            created_at: self.now,
+            expires_at: self.now + self.lifetimes.refresh_absolute,
+            revoked_at: None,
+        };
+        let prepared = self.refresh.clone().filter(|_| refreshes);
+        let (now, idle) = (self.now, self.lifetimes.refresh_idle);
+        self.attempt(|tx| {
+            store::grant::insert(tx, &grant)?;
+            if let Some(refresh) = &prepared {
+                let expires = grant.expires_at.min(now + idle);
+                store::refresh_token::insert(tx, &refresh.hash, &grant.id, now, expires)?;
+            }
+            Ok(())
+        })?;
+        let refresh = if prepared.is_some() { Refreshed::Prepared } else { Refreshed::No };
+        *self.issued.borrow_mut() =
+            Some(Issued { grant, principal: found.principal, roles: found.access.roles, scope, refresh });
+        Ok(IssuedToken::without_refresh(String::new(), far_future()))
+    }
+
+    /// Rotates: exactly one of all callers wins; a loser within the window receives what the winner was given.
+    fn refresh(&mut self, _: &str, oxide: OxideGrant) -> Result<RefreshedToken, ()> {
+        let Some(found) = self.found.borrow_mut().take() else { return Err(()) };
+        let (Some(grant), Some(token), Some(prepared)) = (found.grant, found.token, self.refresh.clone()) else {
+            return Err(());
+        };
+        let (now, lifetimes) = (self.now, self.lifetimes);
+        let refresh = self.attempt(|tx| {
+            let successor = Successor {
+                hash: &prepared.hash,
+                sealed: &prepared.sealed,
+                replay_until: now + lifetimes.replay_window,
+                expires_at: grant.expires_at.min(now + lifetimes.refresh_idle),
+            };
+            if token.used_at.is_none() && store::refresh_token::rotate(tx, &token, &successor, now)? {
+                touch_session(tx, &grant, now, lifetimes.session_idle)?;
+                return Ok(Refreshed::Prepared);
+            }
+            repeated(tx, &token, now)
+        })?;
+        // what the client asked for (oxide-auth has checked that it was granted) and the subject still holds
+        let asked: Vec<String> = oxide.scope.iter().map(str::to_owned).collect();
+        let scope = found.access.grant(&grant.scope, self.client, true).filtered(|t| asked.iter().any(|a| a == t));
+        *self.issued.borrow_mut() =
+            Some(Issued { grant, principal: found.principal, roles: found.access.roles, scope, refresh });
+        Ok(RefreshedToken { token: String::new(), refresh: None, until: far_future(), token_type: TokenType::Bearer })
+    }
+
+    fn recover_token<'a>(&'a self, _: &'a str) -> Result<Option<OxideGrant>, ()> {
+        Err(())
+    }
+
+    /// Finds what a refresh token refreshes.
+    fn recover_refresh<'a>(&'a self, token: &'a str) -> Result<Option<OxideGrant>, ()> {
+        let (client, now) = (self.client, self.now);
+        let found = self.attempt(|tx| {
+            let invalid = || {
+                refused(
+                    Code::InvalidGrant,
+                    "the refresh token is unknown, expired, revoked, or was issued to another client",
+                )
+            };
+            let hash = Secret::presented(crate::model::secret::Kind::RefreshToken, token).ok_or_else(invalid)?.hash();
+            let token = store::refresh_token::find(tx, &hash)?.ok_or_else(invalid)?;
+            let grant = live_grant(tx, &token.grant_id, now)?.ok_or_else(invalid)?;
+            // RFC 6749 §6: bound to the client; another client's attempt changes nothing
+            if grant.client_id != client.id || now >= token.expires_at {
+                return Err(invalid());
+            }
+            let principal = active_principal(tx, &grant.principal_id)?;
+            let access = Access::of_principal(tx, &principal)?;
+            Ok(Found { principal, access, code: None, grant: Some(grant), token: Some(token) })
+        })?;
+        let Some(grant) = &found.grant else { return Err(()) };
+        let oxide = OxideGrant {
+            owner_id: grant.principal_id.clone(),
+            client_id: grant.client_id.clone(),
+            scope: oxide_scope(&grant.scope)?,
+            redirect_uri: url("urn:keyward:refresh")?,
+            until: far_future(),
+            extensions: Extensions::new(),
+        };
+        *self.found.borrow_mut() = Some(found);
+        Ok(Some(oxide))
+    }
+}
+
+/// A token that was rotated before. Within the window, and while its successor was never used, the response that
+/// carried the successor may have been lost: the same successor is given again, so one living child remains. In any
+/// other case somebody has a copy (RFC 9700 §4.14).
+fn repeated(tx: &mut Tx<'_>, token: &RefreshToken, now: Timestamp) -> Result<Refreshed, Rejection> {
+    let replay = || Rejection::Replay { grant_id: token.grant_id.clone(), what: "the refresh token was used before" };
+    // the loser of a race read its row before the winner wrote it
+    let token = store::refresh_token::find(tx, &token.hash)?.ok_or_else(replay)?;
+    let within = token.replay_until.is_some_and(|until| now < until);
+    let (true, Some(successor), Some(sealed)) = (within, &token.successor_hash, &token.sealed_successor) else {
+        return Err(replay());
+    };
+    match store::refresh_token::find(tx, successor)? {
+        Some(successor) if successor.used_at.is_none() => Ok(Refreshed::Again { sealed: sealed.clone() }),
+        _ => Err(replay()),
+    }
+}
+
+/// An application that refreshes is at work for its person: the session does not idle out meanwhile.
+fn touch_session(
+    tx: &mut Tx<'_>,
+    grant: &Grant,
+    now: Timestamp,
+    idle: std::time::Duration,
+) -> Result<(), store::Error> {
+    let Some(id) = grant.session_id.as_deref().filter(|_| !grant.offline) else { return Ok(()) };
+    match store::session::find(tx, id)? {
+        Some(session) if now.since(session.last_active_at).as_secs() >= 60 && session.is_live(now) => {
+            let extended = session.idle_expires_at.max(now + idle).min(session.expires_at);
+            store::session::touch(tx, id, now, extended)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A token request's parameters as oxide-auth reads them.
+struct TokenForm<'r> {
+    client_id: &'r str,
+    grant_type: GrantType,
+    code: Option<&'r str>,
+    redirect_uri: Option<&'r str>,
+    refresh_token: Option<&'r str>,
+    scope: Option<&'r Scope>,
+}
+
+impl accesstoken::Request for TokenForm<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        self.code.map(Cow::Borrowed)
+    }
+
+    fn authorization(&self) -> accesstoken::Authorization<'_> {
+        accesstoken::Authorization::Username(Cow::Borrowed(self.client_id))
+    }
+
+    fn client_id(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
+        self.redirect_uri.map(Cow::Borrowed)
+    }
+
+    fn grant_type(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(self.grant_type.as_str()))
+    }
+
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+impl refresh::Request for TokenForm<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+
+    fn refresh_token(&self) -> Option<Cow<'_, str>> {
+        self.refresh_token.map(Cow::Borrowed)
+    }
+
+    fn scope(&self) -> Option<Cow<'_, str>> {
+        self.scope.map(|scope| Cow::Owned(scope.to_string()))
+    }
+
+    fn grant_type(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(self.grant_type.as_str()))
+    }
+
+    fn authorization(&self) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
+        Some((Cow::Borrowed(self.client_id), Cow::Borrowed(b"")))
+    }
+
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+impl client_credentials::Request for TokenForm<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+
+    fn authorization(&self) -> Option<(Cow<'_, str>, Cow<'_, [u8]>)> {
+        Some((Cow::Borrowed(self.client_id), Cow::Borrowed(b"")))
+    }
+
+    fn scope(&self) -> Option<Cow<'_, str>> {
+        self.scope.map(|scope| Cow::Owned(scope.to_string()))
+    }
+
+    fn grant_type(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(self.grant_type.as_str()))
+    }
+
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+/// What a redemption presents besides its client.
+#[derive(Clone, Debug)]
+pub struct Redemption {
+    /// The code.
+    pub code: String,
+    /// `redirect_uri`, if it was sent.
+    pub redirect_uri: Option<String>,
+    /// `code_verifier`, if it was sent.
+    pub verifier: Option<String>,
+}
+
+/// The authorization_code grant (RFC 6749 §4.1.3), in this transaction.
+///
+/// # Errors
+/// [`Rejection::Replay`] for a used code, `invalid_grant` for everything that does not fit the code.
+pub fn authorization_code(
+    tx: &mut Tx<'_>,
+    client: &Client,
+    redemption: &Redemption,
+    refresh: PreparedRefresh,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Result<Issued, Rejection> {
+    // The machine wants the redirect URI that the code was sent to. What the client says of it is compared here, text
+    // with text; a code that is not there is told by the machine's own look-up.
+    let hash = SecretHash::of(&redemption.code);
+    let stored = store::authorization_code::find(tx, &hash)?.filter(|code| code.client_id == client.id);
+    let (uri, sent) = match &stored {
+        Some(code) => (code.redirect_uri.clone(), code.redirect_uri_sent),
+        None => ("urn:keyward:unknown".to_owned(), false),
+    };
+    let mut flow = flow(tx, client, now, lifetimes, Some(refresh));
+    let form = TokenForm {
+        client_id: &client.id,
+        grant_type: GrantType::AuthorizationCode,
+        code: Some(&redemption.code),
+        redirect_uri: Some(&uri),
+        refresh_token: None,
+        scope: None,
+    };
+    let mut machine = AccessToken::new(&form);
+    let mut input = accesstoken::Input::None;
+    loop {
+        input = match machine.advance(input) {
+            accesstoken::Output::Authenticate { client, .. } => {
+                flow.check(client, None)
+                    .map_err(|_| flow.take_failure(Code::InvalidClient, "the client is not authenticated"))?;
+                accesstoken::Input::Authenticated
+            }
+            accesstoken::Output::Recover { code } => {
+                let code = code.to_owned();
+                let grant = flow
+                    .extract(&code)
+                    .map_err(|()| flow.take_failure(Code::ServerError, "the code could not be read"))?;
+                // RFC 6749 §4.1.3: required if it was in the authorization request, and identical
+                let fits = redemption.redirect_uri.as_ref().map_or(!sent, |presented| *presented == uri);
+                if !fits {
+                    return Err(refused(
+                        Code::InvalidGrant,
+                        "redirect_uri: expected the one of the authorization request, character by character",
+                    ));
+                }
+                accesstoken::Input::Recovered(grant.map(Box::new))
+            }
+            accesstoken::Output::Extend { extensions } => {
+                let challenge = extensions.private().find(|(name, _)| *name == CHALLENGE).and_then(|(_, value)| value);
+                check_verifier(challenge, redemption.verifier.as_deref())?;
+                accesstoken::Input::Extended { access_extensions: std::mem::take(extensions) }
+            }
+            accesstoken::Output::Issue { grant } => {
+                let grant = grant.clone();
+                let token =
+                    flow.issue(grant).map_err(|()| flow.take_failure(Code::ServerError, "no token could be issued"))?;
+                accesstoken::Input::Issued(token)
+            }
+            accesstoken::Output::Ok(_) => {
+                return flow.issued.take().ok_or_else(|| refused(Code::ServerError, "nothing was issued"));
+            }
+            accesstoken::Output::Err(mut error) => {
+                let kind = error.description().map(|description| description.kind());
+                return Err(flow.take_failure(token_error(kind), "the code does not fit this request"));
+            }
+        };
+    }
+}
+
+/// RFC 7636 §4.6, and no downgrade in either direction (RFC 9700 §2.1.1).
+fn check_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), Rejection> {
+    let refuse = |what: &str| Err(refused(Code::InvalidGrant, what));
+    match (challenge, verifier) {
+        (Some(challenge), Some(verifier)) if pkce::verify(challenge, verifier) => Ok(()),
+        (Some(_), Some(_)) => refuse("code_verifier: it does not fit the code_challenge of the authorization request"),
+        (Some(_), None) => refuse("code_verifier: expected one, since the authorization request had a code_challenge"),
+        (None, Some(_)) => {
+            refuse("code_verifier: expected none, since the authorization request had no code_challenge")
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+/// The refresh_token grant (RFC 6749 §6), in this transaction.
+///
+/// # Errors
+/// [`Rejection::Replay`] for a rotated token, `invalid_grant` for one that does not hold, `invalid_scope` for more than
+/// was granted.
+pub fn refresh_token(
+    tx: &mut Tx<'_>,
+    client: &Client,
+    token: &str,
+    scope: Option<&Scope>,
+    successor: PreparedRefresh,
+    lifetimes: Lifetimes,
+    now: Timestamp,
+) -> Result<Issued, Rejection> {
+    let mut flow = flow(tx, client, now, lifetimes, Some(successor));
+    let form = TokenForm {
+        client_id: &client.id,
+        grant_type: GrantType::RefreshToken,
+        code: None,
+        redirect_uri: None,
+        refresh_token: Some(token),
+        scope,
+    };
+    let requested = || refresh::Request::scope(&form);
+    let mut machine = Refresh::new(&form);
+    let mut input = refresh::Input::None;
+    loop {
+        input = match machine.advance(input) {
+            refresh::Output::Unauthenticated { client, pass } => {
+                flow.check(client, pass)
+                    .map_err(|_| flow.take_failure(Code::InvalidClient, "the client is not authenticated"))?;
+                refresh::Input::Authenticated { scope: requested() }
+            }
+            refresh::Output::RecoverRefresh { token } => {
+                let token = token.to_owned();
+                let grant = flow
+                    .recover_refresh(&token)
+                    .map_err(|()| flow.take_failure(Code::ServerError, "the refresh token could not be read"))?;
+                refresh::Input::Recovered { scope: requested(), grant: grant.map(Box::new) }
+            }
+            refresh::Output::Refresh { token, grant } => {
+                let token = token.to_owned();
+                let refreshed = Issuer::refresh(&mut flow, &token, *grant)
+                    .map_err(|()| flow.take_failure(Code::ServerError, "no token could be issued"))?;
+                refresh::Input::Refreshed(refreshed)
+            }
+            refresh::Output::Ok(_) => {
+                return flow.issued.take().ok_or_else(|| refused(Code::ServerError, "nothing was issued"));
+            }
+            refresh::Output::Err(mut error) => {
+                let kind = error.description().map(|description| description.kind());
+                let description = match kind {
+                    Some(AccessTokenErrorType::InvalidScope) => "scope: expected no more than was granted",
+                    _ => "the refresh token does not fit this request",
+                };
+                return Err(flow.take_failure(token_error(kind), description));
+            }
+        };
+    }
+}
+
+fn flow<'f, 'c>(
+    tx: &'f mut Tx<'c>,
+    client: &'f Client,
+    now: Timestamp,
+    lifetimes: Lifetimes,
+    refresh: Option<PreparedRefresh>,
+) -> Flow<'f, 'c> {
+    Flow {
+        tx: RefCell::new(tx),
+        client,
+        now,
+        lifetimes,
+        failure: RefCell::new(None),
+        found: RefCell::new(None),
+        issued: RefCell::new(None),
+        refresh,
+    }
+}
+
+fn token_error(kind: Option<AccessTokenErrorType>) -> Code {
+    match kind {
+        Some(AccessTokenErrorType::InvalidRequest) => Code::InvalidRequest,
+        Some(AccessTokenErrorType::InvalidClient) => Code::InvalidClient,
+        Some(AccessTokenErrorType::InvalidGrant) => Code::InvalidGrant,
+        Some(AccessTokenErrorType::UnauthorizedClient) => Code::UnauthorizedClient,
+        Some(AccessTokenErrorType::UnsupportedGrantType) => Code::UnsupportedGrantType,
+        Some(AccessTokenErrorType::InvalidScope) => Code::InvalidScope,
+        _ => Code::ServerError,
+    }
+}
+
+/// The client as registrar of itself where nothing is written: it knows what it may be granted.
+struct Negotiator<'n> {
+    client: &'n Client,
+    /// What would be granted of a requested scope; `None` asks for the default.
+    grant: &'n dyn Fn(Option<&Scope>) -> Scope,
+    granted: RefCell<Scope>,
+}
+
+impl Registrar for Negotiator<'_> {
+    fn bound_redirect<'a>(&self, bound: ClientUrl<'a>) -> Result<BoundClient<'a>, RegistrarError> {
+        bind(self.client, bound)
+    }
+
+    fn negotiate(&self, bound: BoundClient<'_>, scope: Option<OxideScope>) -> Result<PreGrant, RegistrarError> {
+        // the machine's sets have no order; the request's is restored by filtering it
+        let asked: Option<Vec<String>> = scope.map(|scope| scope.iter().map(str::to_owned).collect());
+        let asked = asked.map(|tokens| tokens.iter().map(String::as_str).collect::<Scope>());
+        let granted = (self.grant)(asked.as_ref());
+        if asked.is_some_and(|asked| !asked.is_empty()) && granted.is_empty() {
+            return Err(RegistrarError::Unspecified);
+        }
+        let scope = oxide_scope(&granted).map_err(|()| RegistrarError::PrimitiveError)?;
+        *self.granted.borrow_mut() = granted;
+        Ok(PreGrant { client_id: bound.client_id.into_owned(), redirect_uri: bound.redirect_uri.into_owned(), scope })
+    }
+
+    fn check(&self, client_id: &str, _: Option<&[u8]>) -> Result<(), RegistrarError> {
+        if client_id == self.client.id { Ok(()) } else { Err(RegistrarError::Unspecified) }
+    }
+}
+
+/// The client_credentials grant (RFC 6749 §4.4): which scope is granted. Nothing is written.
+///
+/// # Errors
+/// `invalid_scope` if nothing of what was asked for can be granted.
+pub fn client_credentials(
+    client: &Client,
+    scope: Option<&Scope>,
+    grant: &dyn Fn(Option<&Scope>) -> Scope,
+) -> Result<Scope, OAuthError> {
+    let negotiator = Negotiator { client, grant, granted: RefCell::new(Scope::empty()) };
+    let form = TokenForm {
+        client_id: &client.id,
+        grant_type: GrantType::ClientCredentials,
+        code: None,
+        redirect_uri: None,
+        refresh_token: None,
+        scope,
+    };
+    let broken = || OAuthError::new(Code::ServerError, "the grant could not be worked out");
+    let mut machine = ClientCredentials::new(&form);
+    let mut input = client_credentials::Input::None;
+    loop {
+        input = match machine.advance(input) {
+            client_credentials::Output::Authenticate { client, passdata } => {
+                negotiator
+                    .check(client, Some(passdata))
+                    .map_err(|_| OAuthError::new(Code::InvalidClient, "the client is not authenticated"))?;
+                client_credentials::Input::Authenticated
+            }
+            client_credentials::Output::Binding { client_id } => {
+                // this grant redirects nowhere
+                let nowhere = ExactUrl::new("urn:keyward:none".to_owned()).map_err(|_| broken())?;
+                let bound_client = BoundClient {
+                    client_id: Cow::Owned(client_id.to_owned()),
+                    redirect_uri: Cow::Owned(RegisteredUrl::Exact(nowhere)),
+                };
+                client_credentials::Input::Bound { bound_client }
+            }
+            client_credentials::Output::Extend => client_credentials::Input::Extended { extensions: Extensions::new() },
+            client_credentials::Output::Negotiate { bound_client, scope } => {
+                let pre_grant = negotiator.negotiate(bound_client.clone(), scope).map_err(|error| match error {
+                    RegistrarError::Unspecified => {
+                        OAuthError::new(Code::InvalidScope, "scope: nothing of it can be granted to this client")
+                    }
+                    RegistrarError::PrimitiveError => broken(),
+                })?;
+                client_credentials::Input::Negotiated { pre_grant }
+            }
+            client_credentials::Output::Ok { .. } => {
+                let granted = negotiator.granted.take();
+                return Ok(match scope {
+                    Some(asked) => in_order(&granted, asked),
+                    None => granted,
+                });
+            }
+            client_credentials::Output::Err(_) => return Err(broken()),
+        };
+    }
+}
+
+/// `granted`, the tokens of `asked` first and in its order.
+fn in_order(granted: &Scope, asked: &Scope) -> Scope {
+    asked.filtered(|token| granted.contains(token)).union(granted)
+}
+
+/// An authorization request as oxide-auth reads it.
+pub struct AuthorizationForm<'r> {
+    /// `client_id`.
+    pub client_id: &'r str,
+    /// `redirect_uri`, if it was sent.
+    pub redirect_uri: Option<&'r str>,
+    /// `response_type`.
+    pub response_type: Option<&'r str>,
+    /// `scope`.
+    pub scope: &'r Scope,
+    /// `state`.
+    pub state: Option<&'r str>,
+}
+
+impl authorization::Request for AuthorizationForm<'_> {
+    fn valid(&self) -> bool {
+        true
+    }
+
+    fn client_id(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(self.client_id))
+    }
+
+    fn scope(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Owned(self.scope.to_string()))
+    }
+
+    fn redirect_uri(&self) -> Option<Cow<'_, str>> {
+        self.redirect_uri.map(Cow::Borrowed)
+    }
+
+    fn state(&self) -> Option<Cow<'_, str>> {
+        self.state.map(Cow::Borrowed)
+    }
+
+    fn response_type(&self) -> Option<Cow<'_, str>> {
+        self.response_type.map(Cow::Borrowed)
+    }
+
+    fn extension(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+/// The redirect URI of an authorization request, as the client registered it (loopback: with the request's port).
+/// `None` if it is not proven: then nothing may be sent there.
+pub fn bound_redirect(client: &Client, form: &AuthorizationForm<'_>) -> Option<String> {
+    let redirect_uri = match form.redirect_uri {
+        Some(sent) => Some(Cow::Owned(ExactUrl::new(sent.to_owned()).ok()?)),
+        None => None,
+    };
+    let bound = bind(client, ClientUrl { client_id: Cow::Borrowed(form.client_id), redirect_uri }).ok()?;
+    Some(bound.redirect_uri.as_str().to_owned())
+}
+
+/// The authorization request's walk through the machine (RFC 6749 §4.1.1): what would be granted of its scope.
+///
+/// # Errors
+/// `unsupported_response_type`, or `invalid_scope` if nothing can be granted.
+pub fn negotiate(
+    client: &Client,
+    form: &AuthorizationForm<'_>,
+    grant: &dyn Fn(Option<&Scope>) -> Scope,
+) -> Result<Scope, OAuthError> {
+    let negotiator = Negotiator { client, grant, granted: RefCell::new(Scope::empty()) };
+    let unproven = || OAuthError::new(Code::InvalidRequest, "redirect_uri: it is not registered");
+    let mut machine = Authorization::new(form);
+    let mut input = authorization::Input::None;
+    loop {
+        input = match machine.advance(input) {
+            authorization::Output::Bind { client_id, redirect_uri } => {
+                let url = ClientUrl { client_id: Cow::Owned(client_id), redirect_uri: redirect_uri.map(Cow::Owned) };
+                let bound_client = negotiator.bound_redirect(url).map_err(|_| unproven())?;
+                authorization::Input::Bound { request: form, bound_client }
+            }
+            authorization::Output::Extend => authorization::Input::Extended(Extensions::new()),
+            authorization::Output::Negotiate { bound_client, scope } => {
+                let pre_grant = negotiator.negotiate(bound_client.clone(), scope).map_err(|_| {
+                    OAuthError::new(Code::InvalidScope, "scope: nothing of it can be granted to this client and person")
+                })?;
+                authorization::Input::Negotiated { pre_grant, state: form.state.map(str::to_owned) }
+            }
+            authorization::Output::Ok { .. } => return Ok(in_order(&negotiator.granted.take(), form.scope)),
+            authorization::Output::Err(authorization::Error::Redirect(_)) => {
+                return Err(OAuthError::new(
+                    Code::UnsupportedResponseType,
+                    format!(
+                        "response_type: expected code, got '{}'",
+                        form.response_type.map(crate::model::id::shown).unwrap_or_default()
+                    ),
+                ));
+            }
+            authorization::Output::Err(_) => return Err(unproven()),
+        };
+    }
+}

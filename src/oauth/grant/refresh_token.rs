@@ -1,0 +1,38 @@
+//! refresh_token (RFC 6749 §6, RFC 9700 §4.14).
+
+use super::{TokenResponse, lifetimes, prepare, reject, reveal, scope_parameter, tokens};
+use crate::{
+    app::App,
+    model::time::Timestamp,
+    oauth::{error::OAuthError, flow, params::Params, resource},
+    store::client::Client,
+};
+
+pub(super) async fn redeem(
+    app: &App,
+    client: Client,
+    params: &Params,
+    now: Timestamp,
+) -> Result<TokenResponse, OAuthError> {
+    let presented = params.required("refresh_token")?.to_owned();
+    let scope = scope_parameter(params)?;
+    let lifetimes = lifetimes(app, &client);
+    let (successor, prepared) = prepare(app, Some(&presented));
+    let (for_flow, token) = (client.clone(), presented.clone());
+    let (asked, issuer) = (params.clone(), app.config.issuer().to_owned());
+    let outcome = app
+        .store
+        .write(move |tx| {
+            let scope = scope.as_ref();
+            let issued = flow::refresh_token(tx, &for_flow, &token, scope, prepared.clone(), lifetimes, now)?;
+            let resources = resource::narrowed(&issued.grant.details.resources, &asked, &issuer)?;
+            Ok((issued, resources))
+        })
+        .await;
+    let (issued, resources) = match outcome {
+        Ok(granted) => granted,
+        Err(rejection) => return Err(reject(app, rejection, now).await),
+    };
+    let refresh_token = reveal(app, &issued.refresh, &successor, &presented)?;
+    tokens(app, &client, &issued, refresh_token, &resources, true, now)
+}

@@ -1,0 +1,205 @@
+//! The real server, in this process, on a port of its own with a database of its own; and callers with a role.
+//!
+//! `KEYWARD_TEST_POSTGRES` holds the URL of a PostgreSQL server where databases may be made; without it the tests run
+//! on the embedded database.
+
+#![allow(dead_code)] // each test binary uses its part
+
+pub mod browser;
+pub mod database;
+pub mod logs;
+pub mod relying_party;
+
+use std::{sync::Arc, time::Duration};
+
+use keyward::{
+    app::App,
+    clock::Clock,
+    config::Config,
+    model::{
+        client_auth::AuthMethod,
+        email::Email,
+        grant_type::GrantType,
+        id,
+        permission::Acl,
+        scope::Scope,
+        secret::{Kind, Secret},
+        time::Timestamp,
+    },
+    server::{self, Running},
+    store::{self, client::Client, client_secret::ClientSecret, principal::Principal, role::Role},
+};
+
+/// 2026-11-21T12:00:00Z: when every test begins.
+pub const START: Timestamp = Timestamp::from_seconds(1_795_262_400);
+
+/// The password of every principal that a test makes.
+pub const PASSWORD: &str = "Correct-horse-42-battery";
+
+/// A running server.
+pub struct TestApp {
+    /// `http://localhost:<port>`.
+    pub issuer: String,
+    /// The server's parts, for what has no face yet and for looking behind.
+    pub app: App,
+    /// The hands of its clock.
+    pub clock: Clock,
+    running: Option<Running>,
+    database: Option<database::Database>,
+    directory: Arc<tempfile::TempDir>,
+    config: Config,
+}
+
+impl TestApp {
+    /// A server with the defaults, but for what would only cost time.
+    pub async fn spawn() -> TestApp {
+        TestApp::spawn_with(|_| {}).await
+    }
+
+    /// A server whose configuration was changed before it started.
+    pub async fn spawn_with(change: impl FnOnce(&mut Config)) -> TestApp {
+        let directory = Arc::new(tempfile::Builder::new().prefix("keyward-test-").tempdir().unwrap());
+        let mut config = Config::defaults();
+        config.listen = vec!["127.0.0.1:0".parse().unwrap()];
+        config.data_dir = directory.path().to_owned();
+        config.workers = Some(1);
+        config.passwords.argon2_memory_kib = 8;
+        config.passwords.argon2_iterations = 1;
+        config.passwords.answer_floor = Duration::ZERO;
+        config.database_pool = 8;
+        config.master_key = Some("a master key of the tests, which is long enough".into());
+        let database = database::Database::create(directory.path()).await;
+        config.database_url = Some(database.url().into());
+        change(&mut config);
+        TestApp::start(config, Some(database), directory, Clock::fixed(START)).await
+    }
+
+    async fn start(
+        mut config: Config,
+        database: Option<database::Database>,
+        directory: Arc<tempfile::TempDir>,
+        clock: Clock,
+    ) -> TestApp {
+        logs::init();
+        let listeners = server::bind(&config).unwrap();
+        let port = listeners.addresses()[0].port();
+        let path = config.issuer.as_deref().and_then(|issuer| issuer.strip_prefix("path:")).unwrap_or("").to_owned();
+        config.issuer = Some(format!("http://localhost:{port}{path}"));
+        let app = App::open(config.clone(), clock.clone()).await.unwrap();
+        let running = server::start(app.clone(), listeners).unwrap();
+        let issuer = app.config.issuer().to_owned();
+        TestApp { issuer, app, clock, running: Some(running), database, directory, config }
+    }
+
+    /// The same data under a new process, as far as anybody can see from outside; the port stays.
+    pub async fn restart(mut self) -> TestApp {
+        if let Some(running) = self.running.take() {
+            running.stop(true).await;
+        }
+        let mut config = self.config.clone();
+        let port = self.issuer.rsplit(':').next().and_then(|port| port.split('/').next()).unwrap().to_owned();
+        config.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
+        let (database, directory, clock) = (self.database.take(), self.directory.clone(), self.clock.clone());
+        TestApp::start(config, database, directory, clock).await
+    }
+
+    /// The address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// Now, as the server sees it.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Moves the server's clock.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Makes a role that holds these permissions.
+    pub async fn role(&self, key: &str, permissions: &[&str]) {
+        let now = self.now();
+        let role = Role {
+            key: key.to_owned(),
+            description: None,
+            acl: Acl::of(permissions).unwrap(),
+            system: false,
+            created_at: now,
+            updated_at: now,
+            etag: "1".to_owned(),
+        };
+        self.app.store.write(move |tx| store::role::insert(tx, &role)).await.unwrap();
+    }
+
+    /// Makes a principal with [`PASSWORD`] and these roles, changed as the test needs it.
+    pub async fn principal(&self, email: &str, roles: &[&str], change: impl FnOnce(&mut Principal)) -> Principal {
+        let now = self.now();
+        let email: Email = email.parse().unwrap();
+        let mut principal = Principal::new(id::generate(now), Some(&email), now);
+        principal.email_verified = true;
+        principal.password_hash = Some(self.app.hasher.hash(PASSWORD.into()).await.unwrap());
+        principal.password_changed_at = Some(now);
+        change(&mut principal);
+        let (inserted, roles) = (principal.clone(), owned(roles));
+        self.app
+            .store
+            .write(move |tx| {
+                store::principal::insert(tx, &inserted)?;
+                store::identity::set_roles(tx, &inserted.id, &roles)?.map_err(store::Error::Internal)
+            })
+            .await
+            .unwrap();
+        principal
+    }
+
+    /// Makes a client, changed as the test needs it; the secret is there unless the client is public.
+    pub async fn client(&self, client_id: &str, roles: &[&str], change: impl FnOnce(&mut Client)) -> TestClient {
+        let now = self.now();
+        let mut client =
+            Client::new(client_id.to_owned(), format!("Client {client_id}"), AuthMethod::ClientSecretBasic, now);
+        client.grant_types = GrantType::ALL.to_vec();
+        client.redirect_uris = vec!["https://app.example/cb".to_owned()];
+        client.post_logout_redirect_uris = vec!["https://app.example/bye".to_owned()];
+        client.scopes = "openid profile email phone address offline_access".parse::<Scope>().unwrap();
+        change(&mut client);
+        let secret = Secret::generate(Kind::ClientSecret);
+        let stored = ClientSecret {
+            id: id::generate(now),
+            client_id: client.id.clone(),
+            hash: secret.hash(),
+            hint: "test".to_owned(),
+            description: None,
+            created_at: now,
+            expires_at: None,
+            last_used_at: None,
+        };
+        let (inserted, roles) = (client.clone(), owned(roles));
+        self.app
+            .store
+            .write(move |tx| {
+                store::client::insert(tx, &inserted)?;
+                if !inserted.is_public() {
+                    store::client_secret::insert(tx, &stored)?;
+                }
+                store::identity::set_roles(tx, &inserted.id, &roles)?.map_err(store::Error::Internal)
+            })
+            .await
+            .unwrap();
+        TestClient { secret: secret.reveal().to_owned(), client }
+    }
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+/// A registered client and its secret.
+#[derive(Clone)]
+pub struct TestClient {
+    /// What is registered.
+    pub client: Client,
+    /// Its secret in clear; worthless for a public client.
+    pub secret: String,
+}
