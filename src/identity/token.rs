@@ -133,11 +133,16 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
 pub fn live_grant(conn: &mut Conn, id: &str, now: Timestamp) -> Result<Option<Grant>, store::Error> {
     let holds = |grant: &Grant| grant.revoked_at.is_none() && now < grant.expires_at;
     let Some(grant) = store::grant::find(conn, id)?.filter(holds) else { return Ok(None) };
-    if let (false, Some(session_id)) = (grant.offline, &grant.session_id) {
-        let live = store::session::find(conn, session_id)?.is_some_and(|session| session.is_live(now));
-        if !live {
-            return Ok(None);
-        }
+    if !grant.offline && !session_is_live(conn, &grant, now)? {
+        return Ok(None);
     }
     Ok(Some(grant))
+}
+
+/// Whether the browser session in which a grant was given still goes on.
+pub fn session_is_live(conn: &mut Conn, grant: &Grant, now: Timestamp) -> Result<bool, store::Error> {
+    match &grant.session_id {
+        Some(id) => Ok(store::session::find(conn, id)?.is_some_and(|session| session.is_live(now))),
+        None => Ok(true),
+    }
 }

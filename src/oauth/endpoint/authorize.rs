@@ -523,8 +523,10 @@ fn hinted_subject(app: &App, hint: &str) -> Result<String, OAuthError> {
     let malformed = || OAuthError::new(Code::InvalidRequest, "id_token_hint: expected an ID token of this server");
     let verified = app.keys.load().verify(hint, &[ID_TOKEN_TYPE]).map_err(|_| malformed())?;
     let text = |name: &str| verified.claims.get(name).and_then(Value::as_str);
+    // a signed userinfo answer has the same type, but does not expire
+    let is_id_token = verified.claims.contains_key("exp");
     match (text("iss"), text("sub")) {
-        (Some(issuer), Some(subject)) if issuer == app.config.issuer() => Ok(subject.to_owned()),
+        (Some(issuer), Some(subject)) if issuer == app.config.issuer() && is_id_token => Ok(subject.to_owned()),
         _ => Err(malformed()),
     }
 }

@@ -126,7 +126,8 @@ fn read_hint(app: &App, hint: &str) -> Result<Hint, Refusal> {
     let refuse = || Refusal::Page("The id_token_hint is not an ID token of this server.".to_owned(), Vec::new());
     let verified = app.keys.load().verify(hint, &[ID_TOKEN_TYPE]).map_err(|_| refuse())?;
     let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    if text("iss").as_deref() != Some(app.config.issuer()) {
+    // a signed userinfo answer has the same type, but does not expire
+    if text("iss").as_deref() != Some(app.config.issuer()) || !verified.claims.contains_key("exp") {
         return Err(refuse());
     }
     let client_id = audiences(&verified.claims).first().map(|client| (*client).to_owned());
