@@ -26,7 +26,7 @@ use crate::{
     oauth::{
         error::{Code, OAuthError},
         flow::{self, AuthorizationForm},
-        id_token::ID_TOKEN_TYPE,
+        id_token,
         params::Params,
         resource,
     },
@@ -344,7 +344,9 @@ fn must_authenticate(asked: &Asked, pending: &PendingAuthorization, session: &Se
         return false;
     }
     let login = asked.prompts.iter().any(|prompt| prompt == "login");
-    let too_old = asked.max_age.is_some_and(|max_age| now.since(session.auth_time).as_secs() > max_age);
+    // §15.1: zero means prompt=login, also within the second of the last proof
+    let age = now.since(session.auth_time).as_secs();
+    let too_old = asked.max_age.is_some_and(|max_age| max_age == 0 || age > max_age);
     login || too_old
 }
 
@@ -521,12 +523,8 @@ fn requested_claims(params: &Params) -> Result<RequestedClaims, OAuthError> {
 /// The subject of an ID token that was issued here; that it has expired does not matter (OpenID Connect Core §3.1.2.1).
 fn hinted_subject(app: &App, hint: &str) -> Result<String, OAuthError> {
     let malformed = || OAuthError::new(Code::InvalidRequest, "id_token_hint: expected an ID token of this server");
-    let verified = app.keys.load().verify(hint, &[ID_TOKEN_TYPE]).map_err(|_| malformed())?;
-    let text = |name: &str| verified.claims.get(name).and_then(Value::as_str);
-    match (text("iss"), text("sub")) {
-        (Some(issuer), Some(subject)) if issuer == app.config.issuer() => Ok(subject.to_owned()),
-        _ => Err(malformed()),
-    }
+    let claims = id_token::read_hint(&app.keys.load(), app.config.issuer(), hint).ok_or_else(malformed)?;
+    claims.get("sub").and_then(Value::as_str).map(str::to_owned).ok_or_else(malformed)
 }
 
 #[allow(clippy::too_many_arguments)] // the code binds all of them together
