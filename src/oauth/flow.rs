@@ -27,10 +27,7 @@ use oxide_auth::{
 
 use super::error::{Code, OAuthError};
 use crate::{
-    identity::{
-        access::Access,
-        token::{live_grant, session_is_live},
-    },
+    identity::{access::Access, token::live_grant},
     model::{
         grant_type::GrantType,
         pkce, redirect_uri,
@@ -373,14 +370,9 @@ impl Issuer for Flow<'_, '_> {
             };
             let hash = Secret::presented(crate::model::secret::Kind::RefreshToken, token).ok_or_else(invalid)?.hash();
             let token = store::refresh_token::find(tx, &hash)?.ok_or_else(invalid)?;
-            let grant = live_grant(tx, &token.grant_id, now)?.ok_or_else(invalid)?;
             // RFC 6749 §6: bound to the client; another client's attempt changes nothing
-            if grant.client_id != client.id || now >= token.expires_at {
-                return Err(invalid());
-            }
-            // a client that lost offline_access is held to the session like any other
-            let offline = grant.offline && client.scopes.contains("offline_access");
-            if !offline && !session_is_live(tx, &grant, now)? {
+            let grant = live_grant(tx, &token.grant_id, client, now)?.ok_or_else(invalid)?;
+            if now >= token.expires_at {
                 return Err(invalid());
             }
             let principal = active_principal(tx, &grant.principal_id)?;
