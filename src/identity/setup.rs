@@ -62,7 +62,12 @@ async fn state(store: &Store, now: Timestamp, link: Option<&Secret>) -> Result<R
                 Some(hash) => store::setup::link_holds(conn, &hash, now)?,
                 None => false,
             };
-            Ok::<_, store::Error>(if holds { Ok(()) } else { Err(SetupFault::LinkInvalid) })
+            if holds {
+                return Ok(Ok(()));
+            }
+            // the link may have gone between the two looks because somebody else used it
+            let done = store::setup::is_done(conn)?;
+            Ok::<_, store::Error>(Err(if done { SetupFault::Done } else { SetupFault::LinkInvalid }))
         })
         .await
 }

@@ -251,7 +251,7 @@ impl Authorizer for Flow<'_, '_> {
             if !store::authorization_code::redeem(tx, &hash, now)? {
                 return Err(replay());
             }
-            let session = store::session::find(tx, &code.session_id)?.filter(|session| session.is_live(now));
+            let session = store::session::find_locked(tx, &code.session_id)?.filter(|session| session.is_live(now));
             if session.is_none() {
                 return Err(invalid("the person has signed out"));
             }

@@ -93,6 +93,17 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Session>, Error> {
     row.map(Session::try_from).transpose()
 }
 
+/// The same, locked until this transaction ends: whoever ends the session meanwhile waits, and then finds what was
+/// granted in it. The embedded database has one writer.
+pub fn find_locked(tx: &mut Tx<'_>, id: &str) -> Result<Option<Session>, Error> {
+    let session = session::table.find(id);
+    let row: Option<Row> = match &mut **tx {
+        Conn::Sqlite(conn) => session.select(Row::as_select()).get_result(conn).optional()?,
+        Conn::Postgres(conn) => session.select(Row::as_select()).for_share().get_result(conn).optional()?,
+    };
+    row.map(Session::try_from).transpose()
+}
+
 /// The session with this cookie.
 pub fn find_by_secret(conn: &mut Conn, hash: &SecretHash) -> Result<Option<Session>, Error> {
     let row = session::table

@@ -63,7 +63,7 @@ async fn sqlite(directory: &Path) -> Database {
         first_start(&format!("sqlite://{}", first.display()), directory.path()).await;
         let mut conn = SqliteConnection::establish(first.to_str().unwrap()).unwrap();
         // one file, whatever still is in the write-ahead log
-        conn.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).unwrap();
+        conn.batch_execute(&format!("PRAGMA busy_timeout = 10000; VACUUM INTO '{}'", copy.display())).unwrap();
         std::fs::read(copy).unwrap()
     });
     let path = directory.join("keyward.db");

@@ -74,7 +74,8 @@ pub struct Tokens {
     /// The ID token; empty if there is none.
     #[serde(default)]
     pub id_token: String,
-    /// What was granted.
+    /// What was granted; empty if the token names none.
+    #[serde(default)]
     pub scope: String,
 }
 

@@ -59,12 +59,14 @@ const CODE_ROW_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3
 /// `GET /oauth/authorize`.
 pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
     let now = app.clock.now();
-    let outcome = match Params::parse(req.query_string().as_bytes()) {
-        Ok(params) => match params.get(CONTINUE) {
-            Some(sealed) => resume(&req, &app, sealed, now).await,
-            None => begin(&req, &app, params, now).await,
+    // sealed, a long request is longer than a parameter may be
+    let mut query = form_urlencoded::parse(req.query_string().as_bytes());
+    let outcome = match query.find(|(name, _)| name == CONTINUE) {
+        Some((_, sealed)) => resume(&req, &app, &sealed, now).await,
+        None => match Params::parse(req.query_string().as_bytes()) {
+            Ok(params) => begin(&req, &app, params, now).await,
+            Err(error) => Err(unproven(&app, &req, error)),
         },
-        Err(error) => Err(unproven(&app, &req, error)),
     };
     outcome.unwrap_or_else(|response| response)
 }
@@ -127,7 +129,8 @@ async fn prove(
     let refuse = |description: String, details: Vec<(String, String)>| {
         Err(page_about(app, req, StatusCode::BAD_REQUEST, &description, details))
     };
-    let length: usize = params.pairs().iter().map(|(name, value)| name.len() + value.len()).sum();
+    // as it is sealed, with what JSON has to escape
+    let length = serde_json::to_string(params.pairs()).map_or(usize::MAX, |text| text.len());
     if length > MAX_REQUEST {
         return refuse(format!("The request is longer than {MAX_REQUEST} characters."), Vec::new());
     }
