@@ -108,10 +108,6 @@ assert.equal((await oidc.tokenIntrospection(basic, own.access_token)).sub, clien
 assert.equal(own.refresh_token, undefined)
 ok('client_credentials')
 
-const end = oidc.buildEndSessionUrl(basic, { id_token_hint: refreshed.id_token, post_logout_redirect_uri: clients.basic.bye })
-assert.equal(end.origin, new URL(issuer).origin)
-ok('end_session_endpoint')
-
 // Every other way in
 const post = await discover(clients.post.id, oidc.ClientSecretPost(clients.post.secret))
 await signIn(post, { response_mode: 'form_post' })
