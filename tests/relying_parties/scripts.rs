@@ -74,7 +74,9 @@ fn script(name: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn openid_client_for_node_works() {
     let Ok(folder) = std::env::var("KEYWARD_TEST_NODE") else {
-        return eprintln!("skipped: openid-client is not installed (KEYWARD_TEST_NODE is not set); tests/run installs it");
+        return eprintln!(
+            "skipped: openid-client is not installed (KEYWARD_TEST_NODE is not set); tests/run installs it"
+        );
     };
     let mut node = Command::new("node");
     node.arg(script("node/party.mjs")).env("KEYWARD_TEST_NODE", folder);
