@@ -9,12 +9,12 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpServer, ResponseError,
+    Error, HttpRequest, HttpResponse, HttpServer, ResponseError,
     body::{EitherBody, MessageBody},
     dev::{ServerHandle, ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
     middleware::{Next, from_fn},
@@ -33,7 +33,7 @@ use crate::{
     app::App,
     config::Config,
     oauth, pages,
-    web::{assets, health, problem::problem, request},
+    web::{assets, health, methods, problem::problem, request},
 };
 
 /// Connections that may wait to be accepted.
@@ -190,7 +190,11 @@ pub fn start_with(
             .configure(|cfg| oauth::well_known(cfg, &base))
             .service(
                 web::scope(&base)
-                    .route("/static/{file}", web::get().to(assets::asset))
+                    .service(methods::resource(
+                        "/static/{file}",
+                        vec![(Method::GET, web::to(assets::asset))],
+                        wrong_method,
+                    ))
                     .configure(oauth::routes)
                     .configure(routes.clone())
                     .configure(pages::routes),
@@ -223,6 +227,10 @@ pub fn start_with(
     let handle = server.handle();
     let background = vec![tokio::spawn(app.clone().follow_changes()), tokio::spawn(app.purge_expired())];
     Ok(Running { addresses, handle, draining, server: Some(tokio::spawn(server)), background })
+}
+
+fn wrong_method(req: &HttpRequest, allow: &str) -> HttpResponse {
+    problem(StatusCode::METHOD_NOT_ALLOWED, &format!("expected {allow}"), &request::request_id(req))
 }
 
 /// What is answered where a body, query or path cannot be read and the handler does not say itself.
@@ -304,4 +312,149 @@ pub fn provider() -> CryptoProvider {
             )
     });
     provider
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::{Client, StatusCode, header};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    struct Test {
+        running: Running,
+        base: String,
+        _directory: tempfile::TempDir,
+    }
+
+    /// A server on a port that the system chose.
+    async fn spawn(change: impl FnOnce(&mut Config)) -> Test {
+        let directory = tempfile::tempdir().unwrap();
+        let mut config = Config::defaults();
+        config.listen = vec![([127, 0, 0, 1], 0).into()];
+        config.data_dir = directory.path().to_owned();
+        config.workers = Some(1);
+        config.issuer = None;
+        change(&mut config);
+        let listeners = bind(&config).unwrap();
+        let addresses = listeners.addresses();
+        assert_eq!(addresses.len(), 1, "no twin for port 0");
+        assert_ne!(addresses[0].port(), 0);
+        let base = format!("http://localhost:{}", addresses[0].port());
+        config.issuer.get_or_insert_with(|| base.clone());
+        let app = App::open(config, Clock::System).await.unwrap();
+        Test { running: start(app, listeners).unwrap(), base, _directory: directory }
+    }
+
+    fn client() -> Client {
+        let _ = provider().install_default();
+        Client::builder().no_proxy().build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_server_answers_drains_and_stops() {
+        let test = spawn(|_| {}).await;
+        let (client, base) = (client(), &test.base);
+        let ready = client.get(format!("{base}/health/ready")).send().await.unwrap();
+        assert_eq!(ready.status(), StatusCode::OK);
+        assert_eq!(ready.headers()["x-request-id"].len(), 16);
+        assert!(!ready.headers().contains_key(header::STRICT_TRANSPORT_SECURITY));
+
+        test.running.drain();
+        let ready = client.get(format!("{base}/health/ready")).send().await.unwrap();
+        assert_eq!(ready.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ready.text().await.unwrap(), r#"{"status":"stopping"}"#);
+        let live = client.get(format!("{base}/health/live")).send().await.unwrap();
+        assert_eq!(live.status(), StatusCode::OK);
+
+        // an idle connection does not hold it up
+        tokio::time::timeout(Duration::from_secs(5), test.running.stop(true)).await.unwrap();
+        assert!(client.get(format!("{base}/health/live")).send().await.is_err());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_answered_in_the_language_of_who_asks() {
+        let test = spawn(|_| {}).await;
+        let (client, base) = (client(), &test.base);
+        let page = client.get(format!("{base}/nothing")).header("accept", "text/html").send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::NOT_FOUND);
+        assert_eq!(page.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        let id = page.headers()["x-request-id"].to_str().unwrap().to_owned();
+        assert!(page.text().await.unwrap().contains(&id));
+        for request in [client.get(format!("{base}/nothing")), client.post(format!("{base}/health/live/"))] {
+            let problem = request.send().await.unwrap();
+            assert_eq!(problem.status(), StatusCode::NOT_FOUND);
+            assert_eq!(problem.headers()[header::CONTENT_TYPE], "application/problem+json");
+        }
+        let asset = client.head(format!("{base}/static/keyward.css")).send().await.unwrap();
+        assert_eq!(asset.status(), StatusCode::OK);
+        let wrong = client.post(format!("{base}/static/keyward.css")).send().await.unwrap();
+        assert_eq!(
+            (wrong.status(), &wrong.headers()[header::ALLOW]),
+            (StatusCode::METHOD_NOT_ALLOWED, &"GET, HEAD".parse().unwrap())
+        );
+        test.running.stop(false).await;
+    }
+
+    #[tokio::test]
+    async fn a_person_at_another_address_reads_the_right_one() {
+        let test = spawn(|_| {}).await;
+        let wrong = test.base.replace("localhost", "127.0.0.1");
+        let client = client();
+        let page = client.get(format!("{wrong}/login")).header("accept", "text/html").send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::MISDIRECTED_REQUEST);
+        let text = page.text().await.unwrap();
+        for part in [wrong.as_str(), test.base.as_str(), &format!("KEYWARD_ISSUER={wrong}")] {
+            assert!(text.contains(part), "{part}\n{text}");
+        }
+        let ready = client.get(format!("{wrong}/health/ready")).header("accept", "text/html").send().await.unwrap();
+        assert_eq!(ready.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn a_head_that_is_too_large_is_refused() {
+        let test = spawn(|_| {}).await;
+        let client = client();
+        for size in [MAX_HEAD, 2 * MAX_HEAD] {
+            let request = client.get(format!("{}/health/live", test.base)).header("x-large", "x".repeat(size));
+            let status = request.send().await.unwrap().status();
+            assert_eq!(status, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "{size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn behind_https_browsers_are_told_to_stay_there() {
+        let test = spawn(|config| config.issuer = Some("https://login.example.com".to_owned())).await;
+        let live = client().get(format!("{}/health/live", test.base)).send().await.unwrap();
+        assert_eq!(live.headers()[header::STRICT_TRANSPORT_SECURITY], "max-age=31536000");
+    }
+
+    #[test]
+    fn an_address_in_use_is_named() {
+        let mut config = Config::defaults();
+        config.listen = vec![([127, 0, 0, 1], 0).into()];
+        let first = bind(&config).unwrap();
+        config.listen = first.addresses();
+        let message = bind(&config).unwrap_err().to_string();
+        assert!(message.contains(&config.listen[0].to_string()), "{message}");
+    }
+
+    #[test]
+    fn tls_has_forward_secrecy_only() {
+        let mut names: Vec<String> =
+            provider().cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())).collect();
+        names.sort();
+        assert_eq!(
+            names,
+            [
+                "TLS13_AES_128_GCM_SHA256",
+                "TLS13_AES_256_GCM_SHA384",
+                "TLS13_CHACHA20_POLY1305_SHA256",
+                "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+                "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+                "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+            ]
+        );
+    }
 }

@@ -108,11 +108,12 @@ async fn decide(
     if !may_sign_in(&principal, now) {
         return Ok(Outcome::Refused);
     }
-    let Some(principal) = admit(store, now, principal.id, hash.clone(), allowed).await? else {
+    let Some(mut principal) = admit(store, now, principal.id, hash.clone(), allowed).await? else {
         return Ok(Outcome::Refused);
     };
     if verdict.outdated {
-        rehash(store, hasher, principal.id.clone(), hash, password).await;
+        let renewed = rehash(store, hasher, principal.id.clone(), hash, password).await;
+        principal.password_hash = renewed.or(principal.password_hash);
     }
     Ok(Outcome::Authenticated { password_temporary: principal.password_temporary, principal })
 }
@@ -149,10 +150,15 @@ async fn admit(
 }
 
 /// Brings a hash to the configured parameters. Where that is not possible now, the next login does it.
-async fn rehash(store: &Store, hasher: &Hasher, id: String, old: String, password: SecretString) {
-    let Ok(new) = hasher.hash(password).await else { return };
-    if let Err(error) = store.write(move |tx| store::principal::rehash(tx, &id, &old, &new)).await {
-        tracing::warn!(%error, "a password could not be hashed anew");
+async fn rehash(store: &Store, hasher: &Hasher, id: String, old: String, password: SecretString) -> Option<String> {
+    let new = hasher.hash(password).await.ok()?;
+    let stored = new.clone();
+    match store.write(move |tx| store::principal::rehash(tx, &id, &old, &stored)).await {
+        Ok(replaced) => replaced.then_some(new),
+        Err(error) => {
+            tracing::warn!(%error, "a password could not be hashed anew");
+            None
+        }
     }
 }
 

@@ -93,15 +93,18 @@ async fn go_on_as_signed_in(visit: &Visit<'_>, login: Waiting, shown: &str) -> R
     // Somebody else may have signed in meanwhile, in another tab.
     let person = visit.person().await?.filter(|person| shown.is_empty() || shown == person.session.id);
     match (person, login.request) {
-        (Some(person), Some(mut request)) => {
+        // Only where it was offered: the button is no answer to a request for a fresh proof.
+        (Some(person), Some(mut request)) if request.offer_account => {
             request.chosen = Some(person.session.id);
             Ok(visit.resume(&request))
         }
         (Some(_), None) => Ok(visit.see_other(&visit.path("/account"))),
-        (None, request) => {
+        (person, request) => {
             let login = Waiting { request, sealed: login.sealed };
             let mut page = login.form(visit).await?;
-            page.notice = Some("That account is not signed in any more.".to_owned());
+            if person.is_none() {
+                page.notice = Some("That account is not signed in any more.".to_owned());
+            }
             Ok(login.answer(visit, StatusCode::OK, &page))
         }
     }

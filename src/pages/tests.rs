@@ -26,7 +26,7 @@ const ADA: &str = "ada@example.com";
 
 struct Place {
     app: App,
-    _dir: tempfile::TempDir,
+    dir: Rc<tempfile::TempDir>,
 }
 
 impl Place {
@@ -43,7 +43,13 @@ impl Place {
         config.passwords.answer_floor = Duration::ZERO;
         config.passwords.argon2_memory_kib = 8;
         config.passwords.argon2_iterations = 1;
-        Place { app: App::open(config, Clock::fixed(NOW)).await.unwrap(), _dir: dir }
+        Place { app: App::open(config, Clock::fixed(NOW)).await.unwrap(), dir: Rc::new(dir) }
+    }
+
+    /// The same data after a restart.
+    async fn restarted(&self) -> Place {
+        let app = App::open(self.app.config.clone(), self.app.clock.clone()).await.unwrap();
+        Place { app, dir: self.dir.clone() }
     }
 
     async fn person(&self, email: &str, change: impl FnOnce(&mut Principal)) -> String {
@@ -288,6 +294,18 @@ async fn a_browser_without_its_cookie_gets_a_fresh_page_that_works() {
 }
 
 #[actix_web::test]
+async fn a_page_from_before_a_restart_still_works() {
+    let place = Place::new().await;
+    place.person(ADA, |_| {}).await;
+    let before = Browser::new(&place).await;
+    let page = before.get(&login(&place.request(|_| {}))).await;
+    let place = place.restarted().await;
+    let after = Browser { cookies: before.cookies, ..Browser::new(&place).await };
+    place.resumed(&after.sign_in(&page, ADA, PASSWORD).await);
+    assert_eq!(after.get("/account").await.status, StatusCode::OK);
+}
+
+#[actix_web::test]
 async fn a_request_that_waited_too_long_starts_again_and_a_foreign_one_does_not() {
     let place = Place::new().await;
     place.person(ADA, |_| {}).await;
@@ -330,6 +348,14 @@ async fn the_account_button_goes_on_with_the_account_that_it_names() {
     let press = [("account", "continue")];
     let request = place.resumed(&browser.submit(&page, "account-form", &press).await);
     assert_eq!((request.chosen, request.authenticated), (Some(place.sessions(&ada).await[0].id.clone()), None));
+
+    // where a fresh proof is wanted, there is no such button, and pressing it anyway is none
+    let sid = &place.sessions(&ada).await[0].id;
+    let proof = login(&place.request(|r| r.parameters.push(("prompt".to_owned(), "login".to_owned()))));
+    let proof = browser.get(&proof).await;
+    assert!(!proof.has("#account-form") && proof.has("#notice"));
+    let pressed = browser.submit(&proof, "login-form", &[("account", "continue"), ("session", sid)]).await;
+    assert_eq!((pressed.status, pressed.has("#login-form")), (StatusCode::OK, true));
 
     // another tab: somebody else signs in, and then nobody is
     let login_page = browser.get(&login(&place.request(|_| {}))).await;

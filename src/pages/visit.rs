@@ -121,15 +121,11 @@ impl<'a> Visit<'a> {
 
     /// `303`: the next page is fetched by GET, so that a reload does not post again (RFC 9110 §15.4.4).
     pub fn see_other(&self, location: &str) -> HttpResponse {
-        let mut response = HttpResponse::SeeOther()
+        HttpResponse::SeeOther()
             .insert_header((header::LOCATION, location))
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .insert_header((header::REFERRER_POLICY, "strict-origin"))
-            .finish();
-        if let Some(cookie) = &self.new_browser {
-            add_cookie(&mut response, cookie);
-        }
-        response
+            .finish()
     }
 
     /// Who is signed in, if somebody is and may be.

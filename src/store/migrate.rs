@@ -9,7 +9,7 @@ const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// The advisory lock under which one of several starting nodes migrates while the others wait ("keyward" in ASCII).
-const LOCK: i64 = 0x6b65_7977_6172_64;
+const LOCK: i64 = 0x006b_6579_7761_7264;
 
 /// Runs what has not run yet; the number of migrations that did.
 pub fn run(conn: &mut Conn) -> Result<usize, Error> {

@@ -2,7 +2,7 @@
 //!
 //! | rows | kept |
 //! |---|---|
-//! | authorization codes | until a day after the longest life of what they made could begin, so that a replay is seen |
+//! | authorization codes | until a day after they expire, so that a replay is seen |
 //! | refresh tokens | until they expire |
 //! | sealed successors of refresh tokens | until the replay window closes |
 //! | grants | until they expire |
@@ -16,6 +16,9 @@ use super::{
     schema::{assertion_jti, authorization_code, oauth_grant, refresh_token, revoked_token, session, throttle},
 };
 use crate::model::time::Timestamp;
+
+/// Deletes one batch of what expired before a time in milliseconds; the number of rows.
+type Step = fn(&mut Tx<'_>, i64) -> Result<usize, Error>;
 
 /// Rows per transaction.
 const BATCH: i64 = 500;
@@ -32,7 +35,7 @@ macro_rules! batch {
 
 /// Deletes what has expired; the number of rows that went.
 pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
-    let steps: [fn(&mut Tx<'_>, i64) -> Result<usize, Error>; 8] = [
+    let steps: [Step; 8] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),

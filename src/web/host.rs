@@ -32,7 +32,7 @@ fn accepts_html(headers: &header::HeaderMap) -> bool {
 /// The address, as `http://host:port`, under which a person opened a page, where that is not the issuer's. `None` where
 /// nothing is to be said: the address is right, or it is no page, or no person.
 pub fn misdirected(req: &ServiceRequest, config: &Config) -> Option<String> {
-    if req.method() != Method::GET || !accepts_html(req.headers()) || is_for_programs(req.path()) {
+    if req.method() != Method::GET || !accepts_html(req.headers()) || is_for_programs(req.path(), config) {
         return None;
     }
     let proxied = through_trusted_proxy(req.request().peer_addr(), config);
@@ -54,8 +54,11 @@ pub fn misdirected(req: &ServiceRequest, config: &Config) -> Option<String> {
     (!same).then(|| format!("{scheme}://{}", crate::model::id::shown(host)))
 }
 
-fn is_for_programs(path: &str) -> bool {
-    ["/health/", "/.well-known/", "/static/"].iter().any(|prefix| path.starts_with(prefix)) || PROGRAMS.contains(&path)
+fn is_for_programs(path: &str, config: &Config) -> bool {
+    let below = path.strip_prefix(config.base_path()).unwrap_or(path);
+    let at_the_root = ["/health/", "/.well-known/"].iter().any(|prefix| path.starts_with(prefix));
+    let prefixed = ["/.well-known/", "/static/"].iter().any(|prefix| below.starts_with(prefix));
+    at_the_root || prefixed || PROGRAMS.contains(&below)
 }
 
 #[cfg(test)]
@@ -117,6 +120,11 @@ mod tests {
             "/static/keyward.css",
         ] {
             assert_eq!(opened("http://localhost:8080", path, &[("accept", HTML), host]), None, "{path}");
+        }
+        for path in
+            ["/auth/oauth/jwks", "/auth/static/keyward.css", "/auth/.well-known/openid-configuration", "/health/live"]
+        {
+            assert_eq!(opened("https://example.com/auth", path, &[("accept", HTML), host]), None, "{path}");
         }
         for accept in ["application/json", "*/*", "text/htmlish"] {
             assert_eq!(opened("http://localhost:8080", "/account", &[("accept", accept), host]), None, "{accept}");

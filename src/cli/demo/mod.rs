@@ -15,6 +15,9 @@ pub mod seed;
 pub mod visitors;
 pub mod wire;
 
+#[cfg(test)]
+mod journey_tests;
+
 use seed::Seeded;
 use visitors::Visitors;
 use wire::Wire;

@@ -160,6 +160,7 @@ fn show(page: &impl Template) -> HttpResponse {
 
 /// The page that says why it did not work.
 fn failed(app: &App, req: &HttpRequest, error: &anyhow::Error) -> HttpResponse {
+    tracing::warn!("the demo application could not go on: {error:#}");
     let page = view::Error {
         frame: frame(app, req),
         title: "The demo application could not go on".to_owned(),

@@ -12,7 +12,6 @@ use super::{
     Demo, paths,
     relying_party::Session,
     seed::{APPLICATION, Seeded},
-    wire::Wire,
 };
 use crate::{app::App, store};
 
@@ -24,27 +23,7 @@ const MOST_STEPS: usize = 12;
 /// # Errors
 /// The page at which it did not go on.
 pub async fn sign_in(demo: &Demo) -> anyhow::Result<Session> {
-    let Seeded { email, .. } = &demo.seeded;
-    let mut browser = Browser { wire: &demo.wire, issuer: &demo.issuer, cookies: Vec::new() };
-    let (mut page, mut was_asked) = (browser.open(&demo.url(paths::SIGN_IN)).await?, false);
-    for _ in 0..MOST_STEPS {
-        ensure!(page.status == StatusCode::OK, "{} answered {}: {}", page.url.path(), page.status, page.title());
-        if page.url.path() == paths::RESULT {
-            ensure!(was_asked, "the consent page was not shown");
-            let cookie = browser.cookie(&demo.cookie).unwrap_or_default();
-            return demo.visitors.session(cookie).context("the demo application forgot who signed in");
-        }
-        page = if let Some(form) = Form::find(&page.body, "login-form") {
-            let password = demo.seeded.password();
-            browser.send(&page.url, form, &[("username", email), ("password", password), ("sign_in", "true")]).await?
-        } else if let Some(form) = Form::find(&page.body, "consent-form") {
-            was_asked = true;
-            browser.send(&page.url, form, &[("decision", "allow")]).await?
-        } else {
-            bail!("{} shows neither a sign-in nor a consent page: {}", page.url.path(), page.title());
-        };
-    }
-    bail!("the sign-in does not end; the last page was {}", page.url.path())
+    Browser::new(demo).sign_in().await
 }
 
 /// Makes the server forget what the scripted sign-in agreed to, so that the person who comes next is asked. Its tokens
@@ -57,20 +36,54 @@ pub async fn forget_consent(app: &App, demo: &Demo) -> Result<(), store::Error> 
     app.store.write(move |tx| store::consent::withdraw(tx, &principal, APPLICATION)).await.map(|_| ())
 }
 
-struct Browser<'a> {
-    wire: &'a Wire,
-    issuer: &'a str,
+/// What a browser does with pages, redirects and cookies, as far as signing in needs it.
+pub(super) struct Browser<'a> {
+    demo: &'a Demo,
     cookies: Vec<(String, String)>,
 }
 
-struct Page {
-    url: Url,
-    status: StatusCode,
-    body: String,
+pub(super) struct Page {
+    pub url: Url,
+    pub status: StatusCode,
+    pub body: String,
 }
 
 impl Browser<'_> {
-    async fn open(&mut self, url: &str) -> anyhow::Result<Page> {
+    pub fn new(demo: &Demo) -> Browser<'_> {
+        Browser { demo, cookies: Vec::new() }
+    }
+
+    pub async fn sign_in(&mut self) -> anyhow::Result<Session> {
+        let Seeded { email, .. } = &self.demo.seeded;
+        let password = self.demo.seeded.password();
+        let (mut page, mut was_asked) = (self.open(&self.demo.url(paths::SIGN_IN)).await?, false);
+        for _ in 0..MOST_STEPS {
+            ensure!(page.status == StatusCode::OK, "{} answered {}: {}", page.url.path(), page.status, page.title());
+            if page.url.path() == paths::RESULT {
+                ensure!(was_asked, "the consent page was not shown");
+                let cookie = self.cookie(&self.demo.cookie).unwrap_or_default();
+                return self.demo.visitors.session(cookie).context("the demo application forgot who signed in");
+            }
+            page = if let Some(form) = Form::find(&page.body, "login-form") {
+                self.send(&page.url, form, &[("username", email), ("password", password), ("sign_in", "true")]).await?
+            } else if let Some(form) = Form::find(&page.body, "consent-form") {
+                was_asked = true;
+                self.send(&page.url, form, &[("decision", "allow")]).await?
+            } else {
+                bail!("{} shows neither a sign-in nor a consent page: {}", page.url.path(), page.title());
+            };
+        }
+        bail!("the sign-in does not end; the last page was {}", page.url.path())
+    }
+
+    /// Presses the button of a form that has no more than hidden fields.
+    #[cfg(test)]
+    pub async fn press(&mut self, page: &Page, form: &str) -> anyhow::Result<Page> {
+        let form = Form::find(&page.body, form).context("the page has no such form")?;
+        self.send(&page.url, form, &[]).await
+    }
+
+    pub async fn open(&mut self, url: &str) -> anyhow::Result<Page> {
         self.follow(Method::GET, Url::parse(url)?, None).await
     }
 
@@ -88,15 +101,15 @@ impl Browser<'_> {
         mut form: Option<Vec<(String, String)>>,
     ) -> anyhow::Result<Page> {
         for _ in 0..MOST_STEPS {
-            let mut request = self.wire.request(method, url.as_str()).header(ACCEPT, "text/html");
+            let mut request = self.demo.wire.request(method, url.as_str()).header(ACCEPT, "text/html");
             if !self.cookies.is_empty() {
                 let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
                 request = request.header(COOKIE, pairs.join("; "));
             }
             if let Some(form) = form.take() {
-                request = request.header(ORIGIN, self.issuer).form(&form);
+                request = request.header(ORIGIN, self.demo.issuer.as_str()).form(&form);
             }
-            let exchange = self.wire.send(request).await?;
+            let exchange = self.demo.wire.send(request).await?;
             for cookie in exchange.headers.get_all(SET_COOKIE) {
                 self.keep(cookie.to_str()?);
             }
@@ -105,7 +118,7 @@ impl Browser<'_> {
             }
             let location = exchange.headers.get(LOCATION).context("a redirect to nowhere")?;
             url = url.join(location.to_str()?)?;
-            ensure!(url.as_str().starts_with(self.issuer), "a redirect to another server: {url}");
+            ensure!(url.as_str().starts_with(self.demo.issuer.as_str()), "a redirect to another server: {url}");
             method = Method::GET;
         }
         bail!("too many redirects, the last one to {}", url.path())
@@ -121,13 +134,13 @@ impl Browser<'_> {
         }
     }
 
-    fn cookie(&self, name: &str) -> Option<&str> {
+    pub fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }
 
 impl Page {
-    fn title(&self) -> String {
+    pub fn title(&self) -> String {
         let title = self.body.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
         unescaped(title.map_or("no title", |(title, _)| title))
     }
@@ -180,7 +193,7 @@ mod tests {
     use askama::Template;
 
     use super::*;
-    use crate::{pages::view, web::view::Frame};
+    use crate::{cli::demo::tests::demo, pages::view, web::view::Frame};
 
     #[test]
     fn the_forms_of_our_pages_are_read() {
@@ -211,8 +224,8 @@ mod tests {
 
     #[test]
     fn cookies_are_replaced_and_removed() {
-        let wire = Wire::new("127.0.0.1:80".parse().unwrap()).unwrap();
-        let mut browser = Browser { wire: &wire, issuer: "http://localhost", cookies: Vec::new() };
+        let demo = demo();
+        let mut browser = Browser::new(&demo);
         browser.keep("a=1; Path=/; HttpOnly");
         browser.keep("b=2");
         browser.keep("a=3=; Max-Age=5");
