@@ -1,4 +1,64 @@
 //! Keyward: an OAuth 2.x and OpenID Connect authorization server with an IAM surface.
+//!
+//! # The house
+//!
+//! A request reads downwards: face, decision, store, value; never sideways, never up.
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | [`cli`] | one file per command; [`cli::serve`] is the one that matters, [`cli::demo`] is the application that `try` shows |
+//! | [`server`] | from an [`app::App`] to a server that answers: listeners, TLS, limits, faces, graceful stop |
+//! | [`oauth`] | the face for client programs: endpoints, grants, tokens; errors are RFC 6749 JSON |
+//! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
+//! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
+//! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token, grant scopes |
+//! | [`app`] | what a handler may reach |
+//! | [`store`] | the only place with queries, one file per table, for both databases |
+//! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
+//! | [`hasher`] | argon2id on threads of its own |
+//! | [`fetch`] | outgoing requests that cannot be turned on the inside of the network |
+//! | [`config`] | the one table of options |
+//! | [`model`] | values that cannot be wrong: scopes, permissions, redirect URIs, secrets, times |
+//!
+//! `tests/architecture.rs` fails on an import against this direction. Only handlers name [`app::App`]; below them a
+//! function takes what it uses.
+//!
+//! # A token request walks through
+//!
+//! [`oauth::endpoint`] reads form and header, [`oauth::client_auth`] says who asks, [`oauth::grant`] is the one match
+//! over the grant types, [`oauth::flow`] drives oxide-auth's state machine inside one transaction, the store does a few
+//! statements, and after the commit [`oauth::access_token`] and [`oauth::id_token`] sign.
+//!
+//! # Why it is so
+//!
+//! **One crate.** What a workspace would buy, an enforced direction, a small test buys too; pass-through crates with
+//! traits in between were the rejected option.
+//!
+//! **One connection enum, no repository trait.** A query is written once against [`store::Conn`]; where one statement
+//! needs a native feature, a six-line macro gives it from one source text. A trait with two implementations would have
+//! every query twice.
+//!
+//! **Group commit on SQLite.** One thread owns the write connection and commits whatever is waiting at once, so that
+//! `synchronous=FULL` (acknowledged means on disk) does not cost an fsync per caller. `NORMAL` was rejected: it would
+//! bring used codes back after a power loss.
+//!
+//! **Nothing stored per access token.** A token names its grant, session and its own `jti`; revocation acts on those,
+//! and every use on this server looks at them. So client_credentials writes nothing, and a revocation holds at once, on
+//! every node, since the database is asked. Signing keys are the one thing kept in memory: a generation row, read four
+//! times a second, tells of a rotation elsewhere.
+//!
+//! **oxide-auth's machines, not its flows.** The machines are pure and check the RFC 6749 core; the stock loops,
+//! serialisers and frontends answer with wrong codes and keys (see [`oauth::flow`]), so ours drive the machines.
+//!
+//! **Requests travel in pages.** No half-finished sign-in is kept anywhere: the validated request is sealed into the
+//! page. Rows or memory per started sign-in were rejected: a crawler could fill them, and a restart would lose them.
+//!
+//! **A refresh token's successor is kept sealed for half a minute.** A client that lost the response presents the old
+//! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
+//! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
+//!
+//! **Guesses are counted before they are checked.** Counting failures afterwards lets guesses in parallel slip past.
+//! A browser that has signed in before has a counter of its own, so that nobody can lock somebody else out.
 
 pub mod app;
 pub mod cli;

@@ -150,8 +150,9 @@ async fn changed_parameters_hash_anew_at_the_next_login() {
     place.hasher = Hasher::new(&place.config.passwords);
     assert!(matches!(answer(&place, NOW, attempt("ada@example.org", "wrong")).await, Outcome::Refused));
     assert_eq!(place.found(&ada.id).await.password_hash, ada.password_hash);
-    authenticated(&place, NOW, attempt("ada@example.org", PASSWORD)).await;
+    let (signed_in, _) = authenticated(&place, NOW, attempt("ada@example.org", PASSWORD)).await;
     let after = place.found(&ada.id).await;
+    assert_eq!(signed_in.password_hash, after.password_hash, "so that it can be changed at once");
     assert!(after.password_hash.as_ref().unwrap().contains("m=8,t=2,p=1"));
     assert_eq!((after.password_changed_at, after.etag), (ada.password_changed_at, ada.etag));
     authenticated(&place, NOW, attempt("ada@example.org", PASSWORD)).await;

@@ -20,7 +20,7 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 pub struct ActiveToken {
     /// What it says.
     pub claims: Map<String, Value>,
-    /// Its scopes.
+    /// What of its scopes holds as of now.
     pub scope: Scope,
     /// Its own identifier.
     pub jti: String,
@@ -100,11 +100,11 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
     };
     let (principal, grant, access) = match text("grant_id") {
         Some(id) => {
-            let Some(grant) = live_grant(conn, id, now)? else { return Ok(None) };
+            let Some(grant) = live_grant(conn, id, &client, now)? else { return Ok(None) };
             let Some(principal) = store::principal::find(conn, subject)?.filter(|p| p.suspended_at.is_none()) else {
                 return Ok(None);
             };
-            if grant.principal_id != principal.id || grant.client_id != client.id {
+            if grant.principal_id != principal.id {
                 return Ok(None);
             }
             let access = Access::of_principal(conn, &principal)?;
@@ -115,6 +115,8 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
         None => return Ok(None),
     };
     let whole = principal.is_none() && scope.is_empty() && client.scopes.is_empty();
+    // what the client may not ask for any more, or the subject does not hold any more, is no scope of the token any more
+    let scope = access.grant(&scope, &client, principal.is_some());
     let permissions = if whole { access.permissions } else { access.permissions.narrowed(&scope) };
     Ok(Some(ActiveToken {
         jti: jti.to_owned(),
@@ -129,11 +131,13 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
     }))
 }
 
-/// The grant, if it holds: not revoked, not expired, and its session not over unless it outlives sessions.
-pub fn live_grant(conn: &mut Conn, id: &str, now: Timestamp) -> Result<Option<Grant>, store::Error> {
-    let holds = |grant: &Grant| grant.revoked_at.is_none() && now < grant.expires_at;
+/// The grant, if it holds: this client's, not revoked, not expired, and its session not over unless it outlives sessions,
+/// as the client must be registered for still.
+pub fn live_grant(conn: &mut Conn, id: &str, client: &Client, now: Timestamp) -> Result<Option<Grant>, store::Error> {
+    let holds = |grant: &Grant| grant.client_id == client.id && grant.revoked_at.is_none() && now < grant.expires_at;
     let Some(grant) = store::grant::find(conn, id)?.filter(holds) else { return Ok(None) };
-    if let (false, Some(session_id)) = (grant.offline, &grant.session_id) {
+    let offline = grant.offline && client.scopes.contains("offline_access");
+    if let (false, Some(session_id)) = (offline, &grant.session_id) {
         let live = store::session::find(conn, session_id)?.is_some_and(|session| session.is_live(now));
         if !live {
             return Ok(None);

@@ -370,9 +370,9 @@ impl Issuer for Flow<'_, '_> {
             };
             let hash = Secret::presented(crate::model::secret::Kind::RefreshToken, token).ok_or_else(invalid)?.hash();
             let token = store::refresh_token::find(tx, &hash)?.ok_or_else(invalid)?;
-            let grant = live_grant(tx, &token.grant_id, now)?.ok_or_else(invalid)?;
             // RFC 6749 §6: bound to the client; another client's attempt changes nothing
-            if grant.client_id != client.id || now >= token.expires_at {
+            let grant = live_grant(tx, &token.grant_id, client, now)?.ok_or_else(invalid)?;
+            if now >= token.expires_at {
                 return Err(invalid());
             }
             let principal = active_principal(tx, &grant.principal_id)?;

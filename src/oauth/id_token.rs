@@ -2,7 +2,7 @@
 
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{claims, error::OAuthError, flow::Issued};
 use crate::{
@@ -61,6 +61,14 @@ pub fn sign(
         claims.insert("nonce".to_owned(), json!(nonce));
     }
     Ok(keys.sign(algorithm, ID_TOKEN_TYPE, &Value::Object(claims), now)?)
+}
+
+/// The claims of an ID token that was issued here, as `id_token_hint` presents it; that it has expired does not matter.
+/// A signed userinfo answer, which has no expiry, is none.
+pub fn read_hint(keys: &KeyRing, issuer: &str, token: &str) -> Option<Map<String, Value>> {
+    let claims = keys.verify(token, &[ID_TOKEN_TYPE]).ok()?.claims;
+    let ours = claims.get("iss").and_then(Value::as_str) == Some(issuer) && claims.contains_key("exp");
+    ours.then_some(claims)
 }
 
 /// The left half of a token's hash, by the hash of the signature's algorithm (§3.1.3.6; Ed25519 hashes with SHA-512).

@@ -26,7 +26,7 @@ use crate::{
     oauth::{
         error::{Code, OAuthError},
         flow::{self, AuthorizationForm},
-        id_token::ID_TOKEN_TYPE,
+        id_token,
         params::Params,
         resource,
     },
@@ -64,9 +64,9 @@ pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
             Some(sealed) => resume(&req, &app, sealed, now).await,
             None => begin(&req, &app, params, now).await,
         },
-        Err(error) => Err(Box::new(unproven(&app, &req, error))),
+        Err(error) => Err(unproven(&app, &req, error)),
     };
-    outcome.unwrap_or_else(|response| *response)
+    outcome.unwrap_or_else(|response| response)
 }
 
 /// `POST /oauth/authorize`: a post from another site comes without the session's cookie, so the request goes on as a
@@ -82,12 +82,12 @@ pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes
             let sealed = pending.seal(&app.seals.authorization_request);
             see_other(&continuation::resume_path(app.config.base_path(), &sealed))
         }
-        Err(response) => *response,
+        Err(response) => response,
     }
 }
 
 /// A response that ends the walk: a page, or an answer for the application.
-type Ended = Box<HttpResponse>;
+type Ended = HttpResponse;
 
 async fn begin(req: &HttpRequest, app: &App, params: Params, now: Timestamp) -> Result<HttpResponse, Ended> {
     let (client, pending) = prove(req, app, params, now).await?;
@@ -108,11 +108,11 @@ async fn resume(req: &HttpRequest, app: &App, sealed: &str, now: Timestamp) -> R
                 action: format!("{}/oauth/authorize", app.config.base_path()),
                 fields: pending.parameters,
             };
-            Err(Box::new(html(StatusCode::BAD_REQUEST, &page, FormTargets::LeadsToApplication)))
+            Err(html(StatusCode::OK, &page, FormTargets::LeadsToApplication))
         }
         Unsealed::Invalid => {
             let error = OAuthError::new(Code::InvalidRequest, "the request was not made here, or was altered");
-            Err(Box::new(unproven(app, req, error)))
+            Err(unproven(app, req, error))
         }
     }
 }
@@ -125,7 +125,7 @@ async fn prove(
     now: Timestamp,
 ) -> Result<(Client, PendingAuthorization), Ended> {
     let refuse = |description: String, details: Vec<(String, String)>| {
-        Err(Box::new(page_about(app, req, StatusCode::BAD_REQUEST, &description, details)))
+        Err(page_about(app, req, StatusCode::BAD_REQUEST, &description, details))
     };
     let length: usize = params.pairs().iter().map(|(name, value)| name.len() + value.len()).sum();
     if length > MAX_REQUEST {
@@ -144,7 +144,7 @@ async fn prove(
     };
     let wanted = client_id.clone();
     let found = app.store.read(move |conn| store::client::find(conn, &wanted)).await;
-    let client = found.map_err(|error| Box::new(failed(app, req, error)))?;
+    let client = found.map_err(|error| failed(app, req, error))?;
     let Some(client) = client.filter(|client| client.suspended_at.is_none()) else {
         return refuse(
             "The application that sent you here is not registered, or was switched off.".to_owned(),
@@ -241,7 +241,7 @@ async fn decide(
             ("error".to_owned(), error.code.as_str().to_owned()),
             ("error_description".to_owned(), error.description()),
         ];
-        Box::new(send(req, app, &request, fields))
+        send(req, app, &request, fields)
     })
 }
 
@@ -344,7 +344,9 @@ fn must_authenticate(asked: &Asked, pending: &PendingAuthorization, session: &Se
         return false;
     }
     let login = asked.prompts.iter().any(|prompt| prompt == "login");
-    let too_old = asked.max_age.is_some_and(|max_age| now.since(session.auth_time).as_secs() > max_age);
+    // §15.1: zero means prompt=login, also within the second of the last proof
+    let age = now.since(session.auth_time).as_secs();
+    let too_old = asked.max_age.is_some_and(|max_age| max_age == 0 || age > max_age);
     login || too_old
 }
 
@@ -521,12 +523,8 @@ fn requested_claims(params: &Params) -> Result<RequestedClaims, OAuthError> {
 /// The subject of an ID token that was issued here; that it has expired does not matter (OpenID Connect Core §3.1.2.1).
 fn hinted_subject(app: &App, hint: &str) -> Result<String, OAuthError> {
     let malformed = || OAuthError::new(Code::InvalidRequest, "id_token_hint: expected an ID token of this server");
-    let verified = app.keys.load().verify(hint, &[ID_TOKEN_TYPE]).map_err(|_| malformed())?;
-    let text = |name: &str| verified.claims.get(name).and_then(Value::as_str);
-    match (text("iss"), text("sub")) {
-        (Some(issuer), Some(subject)) if issuer == app.config.issuer() => Ok(subject.to_owned()),
-        _ => Err(malformed()),
-    }
+    let claims = id_token::read_hint(&app.keys.load(), app.config.issuer(), hint).ok_or_else(malformed)?;
+    claims.get("sub").and_then(Value::as_str).map(str::to_owned).ok_or_else(malformed)
 }
 
 #[allow(clippy::too_many_arguments)] // the code binds all of them together

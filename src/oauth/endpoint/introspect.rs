@@ -82,11 +82,16 @@ fn describe(active: ActiveToken) -> Value {
         answer.insert("username".to_owned(), json!(username));
     }
     for (name, value) in active.claims {
-        // what the subject's roles are now, not when the token was made
-        let value = if name == "roles" { json!(active.roles) } else { value };
-        if name != "grant_id" {
-            answer.insert(name, value);
-        }
+        // what the subject's roles and its scopes are now, not when the token was made
+        let value = match name.as_str() {
+            "grant_id" => continue,
+            "roles" if active.roles.is_empty() => continue,
+            "roles" => json!(active.roles),
+            "scope" if active.scope.is_empty() => continue,
+            "scope" => json!(active.scope),
+            _ => value,
+        };
+        answer.insert(name, value);
     }
     Value::Object(answer)
 }
@@ -103,9 +108,8 @@ async fn refresh_token(
         if token.used_at.is_some() || now >= token.expires_at {
             return Ok(None);
         }
-        let Some(grant) = live_grant(conn, &token.grant_id, now)? else { return Ok(None) };
-        let holds = grant.client_id == caller.id
-            && store::principal::find(conn, &grant.principal_id)?.is_some_and(|p| p.suspended_at.is_none());
+        let Some(grant) = live_grant(conn, &token.grant_id, &caller, now)? else { return Ok(None) };
+        let holds = store::principal::find(conn, &grant.principal_id)?.is_some_and(|p| p.suspended_at.is_none());
         Ok::<_, store::Error>(holds.then_some((token, grant)))
     });
     Ok(found.await?.map(|(token, grant)| {

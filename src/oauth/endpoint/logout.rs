@@ -12,7 +12,7 @@ use crate::{
     app::App,
     identity::{session, token::audiences},
     model::{id::shown, time::Timestamp},
-    oauth::{error::OAuthError, id_token::ID_TOKEN_TYPE, params::Params},
+    oauth::{error::OAuthError, id_token, params::Params},
     store::{self, client::Client},
     web::{
         browser,
@@ -124,12 +124,9 @@ async fn end_hinted(app: &App, hint: Option<&Hint>, now: Timestamp) -> Result<()
 /// An ID token of this server; that it has expired does not matter (RP-Initiated Logout §2).
 fn read_hint(app: &App, hint: &str) -> Result<Hint, Refusal> {
     let refuse = || Refusal::Page("The id_token_hint is not an ID token of this server.".to_owned(), Vec::new());
-    let verified = app.keys.load().verify(hint, &[ID_TOKEN_TYPE]).map_err(|_| refuse())?;
-    let text = |name: &str| verified.claims.get(name).and_then(Value::as_str).map(str::to_owned);
-    if text("iss").as_deref() != Some(app.config.issuer()) {
-        return Err(refuse());
-    }
-    let client_id = audiences(&verified.claims).first().map(|client| (*client).to_owned());
+    let claims = id_token::read_hint(&app.keys.load(), app.config.issuer(), hint).ok_or_else(refuse)?;
+    let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+    let client_id = audiences(&claims).first().map(|client| (*client).to_owned());
     match (text("sub"), client_id) {
         (Some(subject), Some(client_id)) => Ok(Hint { subject, session_id: text("sid"), client_id }),
         _ => Err(refuse()),
