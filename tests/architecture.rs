@@ -235,3 +235,12 @@ fn both_databases_have_the_same_migrations() {
         assert_eq!(names(&sqlite.join(&name)), names(&postgres.join(&name)), "{name}");
     }
 }
+
+#[test]
+fn the_readme_has_the_reference_of_the_configuration() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, rest) = readme.split_once("<!-- configuration:begin -->\n").unwrap();
+    let (block, _) = rest.split_once("<!-- configuration:end -->").unwrap();
+    let reference = keyward::cli::config::reference();
+    assert!(block == reference, "put what `keyward config reference` prints between the markers in README.md");
+}

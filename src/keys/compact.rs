@@ -48,7 +48,7 @@ fn present<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|IgnoredAny| true)
 }
 
-/// A token's parts; nothing about them is true until [`Compact::verify`].
+/// A token's parts; nothing about them is true until [`Compact::is_signed_by`] says so.
 pub(super) struct Compact<'a> {
     header: Header,
     signing_input: &'a [u8],

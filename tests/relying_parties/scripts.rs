@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use url::Position;
 
 use crate::{REDIRECT_URI, Scene, act};
 
@@ -58,7 +59,8 @@ async fn run(mut command: Command) -> Vec<String> {
         let parameters = form_urlencoded::Serializer::new(String::new()).extend_pairs(&callback.parameters).finish();
         let answer = match callback.form_post {
             true => json!({ "body": parameters }),
-            false => json!({ "url": callback.url }),
+            // what a browser asks the application for: fragments stay with the browser
+            false => json!({ "url": callback.url[..Position::AfterQuery] }),
         };
         writeln!(stdin, "{answer}").unwrap();
     }

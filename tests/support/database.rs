@@ -62,6 +62,8 @@ async fn sqlite(directory: &Path) -> Database {
         let (first, copy) = (directory.path().join("first.db"), directory.path().join("copy.db"));
         first_start(&format!("sqlite://{}", first.display()), directory.path()).await;
         let mut conn = SqliteConnection::establish(first.to_str().unwrap()).unwrap();
+        // the server's own connections may still be closing
+        conn.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
         // one file, whatever still is in the write-ahead log
         conn.batch_execute(&format!("PRAGMA busy_timeout = 10000; VACUUM INTO '{}'", copy.display())).unwrap();
         std::fs::read(copy).unwrap()

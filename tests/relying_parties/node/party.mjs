@@ -7,12 +7,15 @@
 
 import assert from 'node:assert/strict'
 import { createHash, webcrypto } from 'node:crypto'
+import { setDefaultResultOrder } from 'node:dns'
 import { createRequire } from 'node:module'
 import { createInterface } from 'node:readline'
 import { pathToFileURL } from 'node:url'
 
-// Node 18 keeps it out of the global scope
+// Node 18, as Debian 12 has it, keeps these out of the global scope and prefers [::1], where nothing need listen
 globalThis.crypto ??= webcrypto
+globalThis.CryptoKey ??= webcrypto.CryptoKey
+setDefaultResultOrder('ipv4first')
 
 const installed = createRequire(`${process.env.KEYWARD_TEST_NODE}/package.json`)
 const oidc = await import(pathToFileURL(installed.resolve('openid-client')))
@@ -107,10 +110,6 @@ const own = await oidc.clientCredentialsGrant(basic)
 assert.equal((await oidc.tokenIntrospection(basic, own.access_token)).sub, clients.basic.id)
 assert.equal(own.refresh_token, undefined)
 ok('client_credentials')
-
-const end = oidc.buildEndSessionUrl(basic, { id_token_hint: refreshed.id_token, post_logout_redirect_uri: clients.basic.bye })
-assert.equal(end.origin, new URL(issuer).origin)
-ok('end_session_endpoint')
 
 // Every other way in
 const post = await discover(clients.post.id, oidc.ClientSecretPost(clients.post.secret))

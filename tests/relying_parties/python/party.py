@@ -10,13 +10,14 @@ import hashlib
 import json
 import secrets
 import sys
+import time
 
 import requests
 from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import ECKey, KeySet
 
 
 def read():
@@ -133,11 +134,19 @@ verified.append("client_credentials")
 sign_in(session(clients["post"], "client_secret_post"), clients["post"])
 verified.append("client_secret_post")
 
-# The audience of an assertion is the issuer (RFC 7523 §3, as updated in 2025); what the library calls token_endpoint
-# is that audience.
-private_key = {"id": clients["jwt"]["id"], "secret": clients["jwt"]["key"]}
+class Assertion(PrivateKeyJWT):
+    """The library's assertions name the token endpoint and last an hour. The server takes those that name itself, as
+    RFC 7523 §3 does since its update, and last ten minutes at most."""
+
+    def sign(self, auth, token_endpoint):
+        # the library adds a jti to what it finds here, and would use it again
+        self.claims = {"exp": int(time.time()) + 300}
+        return super().sign(auth, issuer)
+
+
+private_key = {"id": clients["jwt"]["id"], "secret": ECKey.import_key(clients["jwt"]["key"])}
 signed = session(private_key, "private_key_jwt")
-signed.register_client_auth_method(PrivateKeyJWT(issuer, alg="ES256"))
+signed.register_client_auth_method(Assertion(alg="ES256"))
 tokens, _ = sign_in(signed, clients["jwt"])
 signed.refresh_token(metadata["token_endpoint"], refresh_token=tokens["refresh_token"])
 assert introspect(signed, signed.token["access_token"])["active"] is True
