@@ -4,6 +4,7 @@
 //! on the embedded database.
 
 #![allow(dead_code)] // each test binary uses its part
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // as in every test
 
 pub mod browser;
 pub mod database;
@@ -36,7 +37,10 @@ pub const START: Timestamp = Timestamp::from_seconds(1_795_262_400);
 /// The password of every principal that a test makes.
 pub const PASSWORD: &str = "Correct-horse-42-battery";
 
-/// A running server.
+/// The master key of every server in tests that share a database's template.
+pub const MASTER_KEY: &str = "a master key of the tests, which is long enough";
+
+/// A running server. Dropping it fails the test if an error was logged that nobody expected.
 pub struct TestApp {
     /// `http://localhost:<port>`.
     pub issuer: String,
@@ -56,7 +60,7 @@ impl TestApp {
         TestApp::spawn_with(|_| {}).await
     }
 
-    /// A server whose configuration was changed before it started.
+    /// A server whose configuration was changed before it started. An issuer `path:/x` puts everything under that path.
     pub async fn spawn_with(change: impl FnOnce(&mut Config)) -> TestApp {
         let directory = Arc::new(tempfile::Builder::new().prefix("keyward-test-").tempdir().unwrap());
         let mut config = Config::defaults();
@@ -67,7 +71,7 @@ impl TestApp {
         config.passwords.argon2_iterations = 1;
         config.passwords.answer_floor = Duration::ZERO;
         config.database_pool = 8;
-        config.master_key = Some("a master key of the tests, which is long enough".into());
+        config.master_key = Some(MASTER_KEY.into());
         let database = database::Database::create(directory.path()).await;
         config.database_url = Some(database.url().into());
         change(&mut config);
@@ -83,12 +87,23 @@ impl TestApp {
         logs::init();
         let listeners = server::bind(&config).unwrap();
         let port = listeners.addresses()[0].port();
+        let given = config.clone();
         let path = config.issuer.as_deref().and_then(|issuer| issuer.strip_prefix("path:")).unwrap_or("").to_owned();
         config.issuer = Some(format!("http://localhost:{port}{path}"));
-        let app = App::open(config.clone(), clock.clone()).await.unwrap();
+        let app = App::open(config, clock.clone()).await.unwrap();
         let running = server::start(app.clone(), listeners).unwrap();
         let issuer = app.config.issuer().to_owned();
-        TestApp { issuer, app, clock, running: Some(running), database, directory, config }
+        TestApp { issuer, app, clock, running: Some(running), database, directory, config: given }
+    }
+
+    /// Says that this test makes the server log errors that contain this text.
+    pub fn expect_errors(&self, text: &str) {
+        logs::expect_errors(text);
+    }
+
+    /// Whether the database is PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        self.database.as_ref().is_some_and(database::Database::is_postgres)
     }
 
     /// The same data under a new process, as far as anybody can see from outside; the port stays.
@@ -188,6 +203,15 @@ impl TestApp {
             .await
             .unwrap();
         TestClient { secret: secret.reveal().to_owned(), client }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let errors = logs::take_unexpected();
+        if !std::thread::panicking() {
+            assert!(errors.is_empty(), "the server logged errors (perhaps that of another test): {errors:#?}");
+        }
     }
 }
 
