@@ -215,15 +215,28 @@ impl Chrome {
         let complaints: Vec<_> = complaints.iter().filter(|message| !expected(message)).collect();
         let log = self.driver.get_log("performance").await.unwrap();
         let asked: Vec<String> = log.iter().filter_map(|entry| requested(&entry.message)).collect();
-        self.driver.quit().await.unwrap();
+        self.driver.clone().quit().await.unwrap();
         assert!(complaints.is_empty(), "Chromium complained: {complaints:#?}");
         assert!(!asked.is_empty(), "nothing was asked of anybody");
         let own = |url: &String| {
             let rest = origins.iter().find_map(|origin| url.strip_prefix(origin));
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) || url.starts_with("data:") || url.starts_with("chrome:")
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                || url.starts_with("data:")
+                || url.starts_with("chrome:")
         };
         let foreign: Vec<_> = asked.iter().filter(|url| !own(url)).collect();
         assert!(foreign.is_empty(), "others were asked: {foreign:#?}");
+    }
+}
+
+impl Drop for Chrome {
+    /// Where a test fails before the browser is closed, it ends at once.
+    fn drop(&mut self) {
+        if self.driver.clone().leak().is_ok()
+            && let Some(process) = self.driver.capabilities().get("goog:processID")
+        {
+            let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status();
+        }
     }
 }
 

@@ -18,7 +18,8 @@ async fn signing_in_and_allowing_leads_to_the_application_with_a_code_that_redee
     scene.browser.page(CONSENT).await;
     let page = scene.browser.text("main").await;
     let place = scene.application.origin.strip_prefix("http://").unwrap();
-    for told in ["Ledger", "Ada Lovelace", ADA, "Know who you are", "See your email address", place, "until you sign out"]
+    for told in
+        ["Ledger", "Ada Lovelace", ADA, "Know who you are", "See your email address", place, "until you sign out"]
     {
         assert!(page.contains(told), "{told:?} is not told: {page}");
     }

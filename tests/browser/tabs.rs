@@ -184,7 +184,8 @@ async fn every_page_can_be_reloaded() {
     scene.sign_in(ADA, PASSWORD).await;
     scene.allow().await;
     scene.arrives_with_tokens("xyz").await;
-    for (path, title) in [("/account", "Your account"), ("/password", "Choose a new password"), ("/logout", "Sign out?")]
+    for (path, title) in
+        [("/account", "Your account"), ("/password", "Choose a new password"), ("/logout", "Sign out?")]
     {
         scene.browser.go(&scene.server.url(path)).await;
         reload(title).await;

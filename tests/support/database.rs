@@ -63,6 +63,8 @@ async fn sqlite(directory: &Path) -> Database {
         first_start(&format!("sqlite://{}", first.display()), directory.path()).await;
         let mut conn = SqliteConnection::establish(first.to_str().unwrap()).unwrap();
         // one file, whatever still is in the write-ahead log
+        // the first start's connections may still be closing
+        conn.batch_execute("PRAGMA busy_timeout = 10000").unwrap();
         conn.batch_execute(&format!("VACUUM INTO '{}'", copy.display())).unwrap();
         std::fs::read(copy).unwrap()
     });
