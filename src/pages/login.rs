@@ -180,6 +180,9 @@ impl Waiting {
                         session: person.session.id,
                         action: action.clone(),
                     });
+                } else if request.authenticated.as_ref() == Some(&person.session.id) {
+                    // the right password, and still here: by `id_token_hint` or `claims` it has to be somebody else
+                    notice = Some("The application asks for another account than this one.".to_owned());
                 } else if asks_for_proof(&request.parameters) {
                     notice = Some("To go on, sign in once more.".to_owned());
                 }

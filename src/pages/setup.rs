@@ -44,7 +44,7 @@ pub async fn post(app: web::Data<App>, req: HttpRequest, payload: Payload) -> Ht
 
 async fn show(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
     if visit.app.store.read(store::setup::is_done).await? {
-        return Ok(closed(visit));
+        return closed(visit).await;
     }
     let query = visit.query()?;
     if !query.has("token") {
@@ -77,6 +77,7 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
             let signed_in = visit.sign_in(&owner.id, false).await?;
             Ok(visit.go_on(signed_in, None))
         }
+        Err(SetupFault::Done) => closed(visit).await,
         Err(fault) => Ok(refused(visit, fields, fault)),
     }
 }
@@ -87,8 +88,7 @@ fn refused(visit: &Visit<'_>, fields: &Fields, fault: SetupFault) -> HttpRespons
     match fault {
         SetupFault::Policy(rules) => wrong(StatusCode::UNPROCESSABLE_ENTITY, "new_password", &rules.join(" ")),
         SetupFault::EmailInUse => wrong(StatusCode::CONFLICT, "email", "Another account has this email address."),
-        SetupFault::LinkInvalid => link_invalid(visit),
-        SetupFault::Done => closed(visit),
+        SetupFault::LinkInvalid | SetupFault::Done => link_invalid(visit),
         SetupFault::Busy(busy) => {
             let page = wrong(StatusCode::SERVICE_UNAVAILABLE, "new_password", "The server is busy. Please try again.");
             with_retry_after(page, busy.retry_after)
@@ -143,10 +143,14 @@ fn link_invalid(visit: &Visit<'_>) -> HttpResponse {
     say(visit, StatusCode::FORBIDDEN, "This setup link does not work", &paragraphs, None)
 }
 
-fn closed(visit: &Visit<'_>) -> HttpResponse {
+/// Nothing to do any more. Whoever has just done it, and comes back by the back button or a second click, is signed in.
+async fn closed(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
+    if visit.person().await?.is_some() {
+        return Ok(visit.see_other(&visit.path("/account")));
+    }
     let link = Link { label: "Sign in".to_owned(), href: visit.path("/login") };
     let paragraphs = ["This server has an owner already. Owners invite others from their account."];
-    say(visit, StatusCode::GONE, "Set-up is closed", &paragraphs, Some(link))
+    Ok(say(visit, StatusCode::GONE, "Set-up is closed", &paragraphs, Some(link)))
 }
 
 fn say(visit: &Visit<'_>, status: StatusCode, heading: &str, paragraphs: &[&str], link: Option<Link>) -> HttpResponse {

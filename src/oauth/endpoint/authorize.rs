@@ -65,10 +65,10 @@ pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
         Some((_, sealed)) => resume(&req, &app, &sealed, now).await,
         None => match Params::parse(req.query_string().as_bytes()) {
             Ok(params) => begin(&req, &app, params, now).await,
-            Err(error) => Err(unproven(&app, &req, error)),
+            Err(error) => Err(Box::new(unproven(&app, &req, error))),
         },
     };
-    outcome.unwrap_or_else(|response| response)
+    outcome.unwrap_or_else(|response| *response)
 }
 
 /// `POST /oauth/authorize`: a post from another site comes without the session's cookie, so the request goes on as a
@@ -84,12 +84,12 @@ pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes
             let sealed = pending.seal(&app.seals.authorization_request);
             see_other(&continuation::resume_path(app.config.base_path(), &sealed))
         }
-        Err(response) => response,
+        Err(response) => *response,
     }
 }
 
 /// A response that ends the walk: a page, or an answer for the application.
-type Ended = HttpResponse;
+type Ended = Box<HttpResponse>;
 
 async fn begin(req: &HttpRequest, app: &App, params: Params, now: Timestamp) -> Result<HttpResponse, Ended> {
     let (client, pending) = prove(req, app, params, now).await?;
@@ -110,11 +110,11 @@ async fn resume(req: &HttpRequest, app: &App, sealed: &str, now: Timestamp) -> R
                 action: format!("{}/oauth/authorize", app.config.base_path()),
                 fields: pending.parameters,
             };
-            Err(html(StatusCode::OK, &page, FormTargets::LeadsToApplication))
+            Err(Box::new(html(StatusCode::BAD_REQUEST, &page, FormTargets::LeadsToApplication)))
         }
         Unsealed::Invalid => {
             let error = OAuthError::new(Code::InvalidRequest, "the request was not made here, or was altered");
-            Err(unproven(app, req, error))
+            Err(Box::new(unproven(app, req, error)))
         }
     }
 }
@@ -127,7 +127,7 @@ async fn prove(
     now: Timestamp,
 ) -> Result<(Client, PendingAuthorization), Ended> {
     let refuse = |description: String, details: Vec<(String, String)>| {
-        Err(page_about(app, req, StatusCode::BAD_REQUEST, &description, details))
+        Err(Box::new(page_about(app, req, StatusCode::BAD_REQUEST, &description, details)))
     };
     // as it is sealed, with what JSON has to escape
     let length = serde_json::to_string(params.pairs()).map_or(usize::MAX, |text| text.len());
@@ -147,7 +147,7 @@ async fn prove(
     };
     let wanted = client_id.clone();
     let found = app.store.read(move |conn| store::client::find(conn, &wanted)).await;
-    let client = found.map_err(|error| failed(app, req, error))?;
+    let client = found.map_err(|error| Box::new(failed(app, req, error)))?;
     let Some(client) = client.filter(|client| client.suspended_at.is_none()) else {
         return refuse(
             "The application that sent you here is not registered, or was switched off.".to_owned(),
@@ -244,7 +244,7 @@ async fn decide(
             ("error".to_owned(), error.code.as_str().to_owned()),
             ("error_description".to_owned(), error.description()),
         ];
-        send(req, app, &request, fields)
+        Box::new(send(req, app, &request, fields))
     })
 }
 

@@ -179,7 +179,7 @@ async fn an_expired_continuation_begins_again_with_one_button() {
     let continued = s.browser.submit(&login, "sign-in", &SIGN_IN).await.location().unwrap();
     s.app.advance(Duration::from_secs(3600));
     let page = s.browser.open(continued.as_str()).await;
-    assert_eq!((page.status, page.text("h1").as_str()), (StatusCode::OK, "This page has expired"));
+    assert_eq!((page.status, page.text("h1").as_str()), (StatusCode::BAD_REQUEST, "This page has expired"));
     let page = s.browser.press(&page, "restart", &[]).await;
     s.browser.agree(page, ADA).await.callback().code();
 }
