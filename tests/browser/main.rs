@@ -4,6 +4,8 @@
 //! `KEYWARD_TEST_CHROMIUM` holds the path of Chromium, unless chromedriver finds it by itself.
 //! `KEYWARD_TEST_AXE` holds the path of axe-core's `axe.min.js`; without it the accessibility checks are skipped.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // as in every test
+
 #[path = "../support/mod.rs"]
 mod support;
 
