@@ -39,7 +39,7 @@ options! {
         /// The most connections that are kept to a PostgreSQL server.
         database_pool: u32 = 10, within 1..=1000;
 
-        /// The reverse proxies, as networks or addresses, whose `Forwarded` and `X-Forwarded-*` headers are believed.
+        /// The reverse proxies, as networks or addresses, whose `X-Forwarded-*` and `X-Request-Id` headers are believed.
         trusted_proxies: Vec<IpNet> = Vec::new();
 
         /// The certificate chain (PEM) to serve https with; only together with `tls_key`.
