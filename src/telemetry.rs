@@ -11,8 +11,7 @@ use crate::config::{Log, LogFormat};
 /// # Errors
 /// The filter cannot be read.
 pub fn init(log: &Log) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(&log.level)?;
-    let lines = fmt().with_env_filter(filter).with_writer(io::stderr);
+    let lines = fmt().with_env_filter(filter(log)?).with_writer(io::stderr);
     let _ = match log.format {
         LogFormat::Text => lines.with_target(false).with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),
@@ -20,8 +19,31 @@ pub fn init(log: &Log) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What is logged. A request that is no HTTP is its sender's error, not ours: anybody could fill the log with such lines.
+fn filter(log: &Log) -> anyhow::Result<EnvFilter> {
+    Ok(EnvFilter::builder().parse(format!("actix_http::h1::dispatcher=off,{}", log.level))?)
+}
+
 /// Logs warnings only, as text: for commands, whose output is what they print.
 pub fn init_quiet() {
     let lines = fmt().with_env_filter(EnvFilter::new("warn")).with_writer(io::stderr).with_target(false);
     let _ = lines.with_ansi(io::stderr().is_terminal()).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn malformed_requests_fill_no_log_unless_that_is_wanted() {
+        let shown = |level: &str| {
+            let log = Log { level: level.to_owned(), ..Config::defaults().log };
+            filter(&log).unwrap().to_string()
+        };
+        assert!(shown("info").contains("actix_http::h1::dispatcher=off"), "{}", shown("info"));
+        let wanted = shown("info,actix_http::h1::dispatcher=error");
+        assert!(!wanted.contains("off") && wanted.contains("dispatcher=error"), "{wanted}");
+        assert!(filter(&Log { level: "=,=".to_owned(), ..Config::defaults().log }).is_err());
+    }
 }
