@@ -35,8 +35,6 @@ pub enum Code {
     /// OpenID Connect Core §3.1.2.6.
     ConsentRequired,
     /// OpenID Connect Core §3.1.2.6.
-    InteractionRequired,
-    /// OpenID Connect Core §3.1.2.6.
     RequestNotSupported,
     /// OpenID Connect Core §3.1.2.6.
     RequestUriNotSupported,
@@ -48,8 +46,6 @@ pub enum Code {
     InvalidToken,
     /// RFC 6750 §3.1.
     InsufficientScope,
-    /// RFC 7009 §2.2.1.
-    UnsupportedTokenType,
     /// RFC 6749 §4.1.2.1.
     TemporarilyUnavailable,
     /// RFC 6749 §4.1.2.1.
@@ -71,14 +67,12 @@ impl Code {
             Code::AccessDenied => "access_denied",
             Code::LoginRequired => "login_required",
             Code::ConsentRequired => "consent_required",
-            Code::InteractionRequired => "interaction_required",
             Code::RequestNotSupported => "request_not_supported",
             Code::RequestUriNotSupported => "request_uri_not_supported",
             Code::RegistrationNotSupported => "registration_not_supported",
             Code::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Code::InvalidToken => "invalid_token",
             Code::InsufficientScope => "insufficient_scope",
-            Code::UnsupportedTokenType => "unsupported_token_type",
             Code::TemporarilyUnavailable => "temporarily_unavailable",
             Code::ServerError => "server_error",
         }
