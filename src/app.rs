@@ -105,7 +105,7 @@ impl App {
         anyhow::ensure!(
             stored == expected,
             "the master key does not fit this database: its keys were sealed under another one. Configure the master \
-             key that the other nodes use, or bring back the file that belongs to this data."
+             key that it was made with, or bring back the file that belongs to this data."
         );
         ensure_signing_keys(&store, &master, &config.keys.signing_algorithms, now).await?;
         let keys = load_keys(&store, &master).await?;
@@ -160,7 +160,18 @@ fn open_master_key(config: &Config) -> anyhow::Result<MasterKey> {
     if let Some(secret) = &config.master_key {
         return Ok(MasterKey::from_secret(secret.expose_secret())?);
     }
-    Ok(MasterKey::open_file(&config.data_dir.join("master.key"))?)
+    let path = config.data_dir.join("master.key");
+    if let DatabaseTarget::Sqlite(database) = config.database() {
+        let in_use = database.metadata().is_ok_and(|file| file.len() > 0);
+        // A new key could open nothing of what is there, and would hide that the old one is missing.
+        anyhow::ensure!(
+            !in_use || path.exists(),
+            "{} is missing. It belongs to {}, whose keys are sealed under it: bring it back from the backup.",
+            path.display(),
+            database.display()
+        );
+    }
+    Ok(MasterKey::open_file(&path)?)
 }
 
 async fn ensure_signing_keys(

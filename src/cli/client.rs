@@ -117,7 +117,7 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<()> {
         ),
         None => None,
     };
-    let app = data_dir::open(config).await?;
+    let app = data_dir::open_existing(config).await?;
     let now = app.clock.now();
     let client = build(&args, jwks.as_deref(), given.as_ref(), now)?;
     let secret = secret(&client, &args, given);

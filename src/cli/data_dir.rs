@@ -24,6 +24,23 @@ pub async fn open(config: Config) -> anyhow::Result<App> {
     App::open(config, Clock::System).await
 }
 
+/// Opens what a server has made before: a command in the wrong directory must not begin a database of its own.
+///
+/// # Errors
+/// In plain words for the operator.
+pub async fn open_existing(config: Config) -> anyhow::Result<App> {
+    if let DatabaseTarget::Sqlite(database) = config.database() {
+        let path = std::path::absolute(&database).unwrap_or(database);
+        ensure!(
+            path.exists(),
+            "there is no Keyward data at {}. Run this in the directory where the server was started, or name its data \
+             with --data-dir or --database-url; `keyward serve` begins new data.",
+            path.display()
+        );
+    }
+    open(config).await
+}
+
 /// Makes the files' directory, and refuses what others could read. PostgreSQL needs no files.
 ///
 /// # Errors
@@ -157,5 +174,28 @@ mod tests {
         assert!(message.contains("keyward.db"), "{message}");
         drop(first);
         assert!(lock(&config).unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_command_in_the_wrong_directory_begins_no_data() {
+        let temporary = tempfile::tempdir().unwrap();
+        let config = config(&temporary.path().join("data"));
+        let error = open_existing(config.clone()).await.err().unwrap().to_string();
+        assert!(error.contains("there is no Keyward data at"), "{error}");
+        assert!(!config.data_dir.exists());
+        open(config.clone()).await.unwrap();
+        open_existing(config).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_missing_master_key_is_named_and_not_made_anew() {
+        let temporary = tempfile::tempdir().unwrap();
+        let config = config(&temporary.path().join("data"));
+        open(config.clone()).await.unwrap();
+        let key = config.data_dir.join("master.key");
+        std::fs::remove_file(&key).unwrap();
+        let error = open(config.clone()).await.err().unwrap().to_string();
+        assert!(error.contains("master.key is missing"), "{error}");
+        assert!(!key.exists());
     }
 }

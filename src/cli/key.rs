@@ -1,4 +1,4 @@
-//! `keyward key list | rotate`.
+//! `keyward key list | rotate | revoke`.
 
 use std::time::Duration;
 
@@ -29,6 +29,10 @@ pub enum KeyCommand {
     /// A new key is published at once and signs when every cached key set has it. Keys that nothing needs any more are
     /// deleted.
     Rotate(RotateArgs),
+    /// Withdraw keys at once, as after a theft: they are no longer published, and nothing that they signed is accepted
+    ///
+    /// Where nothing else can sign, a new key takes over. People stay signed in; applications ask for new tokens.
+    Revoke(RevokeArgs),
 }
 
 /// How to show the keys.
@@ -44,12 +48,23 @@ pub struct ListArgs {
 /// Which keys to make.
 #[derive(Args, Debug)]
 pub struct RotateArgs {
-    /// Sign with the new key from now on, as after a theft: who has cached the key set refuses new tokens for a while
+    /// Sign with the new key from now on: who has cached the key set refuses new tokens for a while. The old key is
+    /// still trusted; after a theft revoke it as well
     #[arg(long)]
     now: bool,
     /// Only the key of this algorithm: RS256, ES256 or EdDSA
     #[arg(long, value_name = "ALGORITHM")]
     algorithm: Option<SigningAlgorithm>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+/// Which keys to withdraw.
+#[derive(Args, Debug)]
+pub struct RevokeArgs {
+    /// The keys' ids, as `key list` shows them
+    #[arg(required = true, value_name = "KID")]
+    kids: Vec<String>,
     #[command(flatten)]
     config: ConfigArgs,
 }
@@ -61,16 +76,49 @@ pub struct RotateArgs {
 pub async fn run(command: KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::List(args) => {
-            let app = data_dir::open(load(&args.config)?).await?;
+            let app = data_dir::open_existing(load(&args.config)?).await?;
             show(&app, args.json);
         }
         KeyCommand::Rotate(args) => {
-            let app = data_dir::open(load(&args.config)?).await?;
+            let app = data_dir::open_existing(load(&args.config)?).await?;
             rotate(&app, args.now, args.algorithm).await?;
+            show(&app, false);
+        }
+        KeyCommand::Revoke(args) => {
+            let app = data_dir::open_existing(load(&args.config)?).await?;
+            revoke(&app, args.kids).await?;
             show(&app, false);
         }
     }
     Ok(())
+}
+
+/// Deletes keys, and makes a new one where an algorithm would be left without one that signs now.
+async fn revoke(app: &App, kids: Vec<String>) -> anyhow::Result<()> {
+    let now = app.clock.now();
+    let known = app.keys.load().state(now);
+    let unknown = kids.iter().filter(|kid| !known.iter().any(|key| key.kid == **kid));
+    let faults: Vec<String> =
+        unknown.map(|kid| format!("{kid}: expected the id of a key, see `keyward key list`")).collect();
+    if !faults.is_empty() {
+        return Err(Refused(faults).into());
+    }
+    let left = |algorithm: SigningAlgorithm| {
+        known.iter().any(|key| key.algorithm == algorithm && key.activates_at <= now && !kids.contains(&key.kid))
+    };
+    let bare: Vec<SigningAlgorithm> = app.keys.load().algorithms().into_iter().filter(|alg| !left(*alg)).collect();
+    let master = app.seals.master.clone();
+    let made = tokio::task::spawn_blocking(move || {
+        bare.into_iter().map(|algorithm| KeyRing::generate(algorithm, &master, now, now)).collect::<Result<Vec<_>, _>>()
+    })
+    .await??;
+    app.store
+        .write(move |tx| {
+            made.iter().try_for_each(|key| store::signing_key::insert(tx, key))?;
+            store::signing_key::delete(tx, &kids)
+        })
+        .await?;
+    app.reload_keys().await
 }
 
 /// Makes a new key of each algorithm, or of one, and deletes what nothing needs any more.
@@ -183,5 +231,31 @@ mod tests {
         assert_eq!(phases(&app), [KeyPhase::Retired, KeyPhase::Retired, KeyPhase::Current]);
         let error = rotate(&app, true, Some(SigningAlgorithm::EdDSA)).await.unwrap_err();
         assert_eq!(error.to_string(), "--algorithm: expected one of keys.signing_algorithms (RS256, ES256), got EdDSA");
+    }
+
+    #[tokio::test]
+    async fn a_revoked_key_is_gone_at_once_and_another_signs() {
+        let temporary = tempfile::tempdir().unwrap();
+        let clock = Clock::fixed(Timestamp::from_seconds(1_800_000_000));
+        let app = app(temporary.path(), &clock).await;
+        let kids =
+            |app: &App| app.keys.load().state(app.clock.now()).into_iter().map(|key| key.kid).collect::<Vec<_>>();
+        let stolen = kids(&app);
+        let now = app.clock.now();
+        let token = app.keys.load().sign(SigningAlgorithm::ES256, "JWT", &json!({}), now).unwrap();
+        assert!(app.keys.load().verify(&token, &["JWT"]).is_ok());
+        revoke(&app, stolen.clone()).await.unwrap();
+        assert!(app.keys.load().verify(&token, &["JWT"]).is_err());
+        assert!(stolen.iter().all(|kid| !app.keys.load().jwks(now).body.contains(kid)));
+        for algorithm in [SigningAlgorithm::RS256, SigningAlgorithm::ES256] {
+            let token = app.keys.load().sign(algorithm, "JWT", &json!({}), now).unwrap();
+            assert!(app.keys.load().verify(&token, &["JWT"]).is_ok());
+        }
+        // a key that only waits to sign does not keep a successor from being made
+        rotate(&app, false, Some(SigningAlgorithm::ES256)).await.unwrap();
+        let current = app.keys.load().state(now).into_iter().find(|key| key.phase == KeyPhase::Current).unwrap();
+        revoke(&app, vec![current.kid]).await.unwrap();
+        let error = revoke(&app, stolen).await.unwrap_err();
+        assert!(error.to_string().contains("expected the id of a key"), "{error}");
     }
 }

@@ -52,7 +52,7 @@ pub async fn run(command: PrincipalCommand) -> anyhow::Result<()> {
     let PrincipalCommand::Create(args) = command;
     let config = load(&args.config)?;
     let given = if args.password_stdin { Some(out::secret_from_stdin()?) } else { None };
-    let app = data_dir::open(config).await?;
+    let app = data_dir::open_existing(config).await?;
     let temporary = args.temporary_password.then(password::generate);
     let principal = create(&app, &args, given, temporary.clone()).await?;
     let temporary = temporary.as_ref().map(|password| password.expose_secret());
@@ -69,7 +69,13 @@ pub async fn run(command: PrincipalCommand) -> anyhow::Result<()> {
         let until = principal.password_expires_at.map(|at| at.rfc3339()).unwrap_or_default();
         text.push_str(&format!("password: {password}\n\nIt is not shown again, and has to be replaced by {until}.\n"));
     }
-    out::print(&text);
+    if args.password_stdin || temporary.is_some() {
+        out::print(&text);
+    } else {
+        out::print(&format!(
+            "{text}\nNo password was given: nobody can sign in as this principal. See --temporary-password.\n"
+        ));
+    }
     Ok(())
 }
 

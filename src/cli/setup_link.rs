@@ -8,12 +8,12 @@ use crate::config::ConfigArgs;
 /// # Errors
 /// There is or was an owner.
 pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
-    let app = data_dir::open(load(args)?).await?;
+    let app = data_dir::open_existing(load(args)?).await?;
     match serve::setup_link(&app).await? {
         Some(link) => out::print(&link),
         None => {
-            let why = "the set-up is done: an owner was made. Another owner is made by one, or by: keyward principal \
-                       create --role system:owner";
+            let why = "the set-up is done: an owner was made. Another one is made by: keyward principal create --role \
+                       system:owner";
             return Err(Refused(vec![why.to_owned()]).into());
         }
     }

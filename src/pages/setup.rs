@@ -149,7 +149,7 @@ async fn closed(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
         return Ok(visit.see_other(&visit.path("/account")));
     }
     let link = Link { label: "Sign in".to_owned(), href: visit.path("/login") };
-    let paragraphs = ["This server has an owner already. Owners invite others from their account."];
+    let paragraphs = ["This server has an owner already, and the page for making the first one is closed for good."];
     Ok(say(visit, StatusCode::GONE, "Set-up is closed", &paragraphs, Some(link)))
 }
 

@@ -34,16 +34,16 @@ impl From<Diesel> for Error {
     fn from(error: Diesel) -> Error {
         match &error {
             Diesel::DatabaseError(DatabaseErrorKind::SerializationFailure, info) => {
-                Error::Repeat(info.message().to_owned())
+                Error::Repeat(info.message().trim_end().to_owned())
             }
             Diesel::DatabaseError(
                 DatabaseErrorKind::ClosedConnection
                 | DatabaseErrorKind::UnableToSendCommand
                 | DatabaseErrorKind::ReadOnlyTransaction,
                 info,
-            ) => Error::Unavailable(info.message().to_owned()),
+            ) => Error::Unavailable(info.message().trim_end().to_owned()),
             Diesel::DatabaseError(_, info) => {
-                let message = info.message();
+                let message = info.message().trim_end();
                 // diesel has no kinds for these; the texts are PostgreSQL's and SQLite's own.
                 const GONE: [&str; 13] = [
                     "terminating connection",
@@ -76,7 +76,7 @@ impl From<Diesel> for Error {
 
 impl From<diesel::ConnectionError> for Error {
     fn from(error: diesel::ConnectionError) -> Error {
-        Error::Unavailable(error.to_string())
+        Error::Unavailable(error.to_string().trim_end().to_owned())
     }
 }
 

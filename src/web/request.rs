@@ -46,6 +46,8 @@ pub async fn observe(
     let id = given(&req).unwrap_or_else(random_text::<12>);
     req.extensions_mut().insert(RequestId(id.clone()));
     let span = tracing::info_span!("request", id = %id, method = %req.method(), path = %req.path());
+    // probes and style sheets come all the time and tell nothing
+    let quiet = req.path().starts_with("/health/") || req.path().contains("/static/");
     async move {
         let begun = Instant::now();
         let result = next.call(req).await;
@@ -56,7 +58,11 @@ pub async fn observe(
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(HEADER, value);
         }
-        tracing::info!(status = response.status().as_u16(), ms, "answered");
+        let status = response.status().as_u16();
+        match quiet {
+            true => tracing::debug!(status, ms, "answered"),
+            false => tracing::info!(status, ms, "answered"),
+        }
         Ok(response)
     }
     .instrument(span)

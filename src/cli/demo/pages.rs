@@ -85,11 +85,13 @@ async fn callback(req: HttpRequest, app: Data<App>, demo: Data<Demo>, query: web
         return failed(&app, &req, &anyhow::anyhow!("this answer belongs to no sign-in that this browser began"));
     };
     let came_to = req.uri().path_and_query().map_or("", |target| target.as_str());
+    let declined = callback.error.as_deref() == Some("access_denied");
     match demo.finish(pending, callback, came_to).await {
         Ok(session) => {
             demo.visitors.set_session(&cookie, Some(session));
             see_other(paths::RESULT)
         }
+        Err(_) if declined => you_declined(&app, &req),
         Err(error) => failed(&app, &req, &error),
     }
 }
@@ -156,6 +158,19 @@ fn see_other(url: &str) -> HttpResponse {
 
 fn show(page: &impl Template) -> HttpResponse {
     html(StatusCode::OK, page, FormTargets::OwnPages)
+}
+
+/// The page after somebody declined, which is an answer like any other.
+fn you_declined(app: &App, req: &HttpRequest) -> HttpResponse {
+    show(&view::Message {
+        frame: frame(app, req),
+        heading: "You declined".to_owned(),
+        paragraphs: vec![
+            "The demo application was told error=access_denied, and learned nothing about you.".to_owned(),
+        ],
+        link: Some(Link { label: "Go to the start page".to_owned(), href: paths::HOME.to_owned() }),
+        form: None,
+    })
 }
 
 /// The page that says why it did not work.

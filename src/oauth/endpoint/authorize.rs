@@ -615,8 +615,14 @@ fn failed(app: &App, req: &HttpRequest, error: store::Error) -> HttpResponse {
     } else {
         StatusCode::INTERNAL_SERVER_ERROR
     };
-    let mut response =
-        page_about(app, req, status, "The service cannot answer now. Please try again in a moment.", Vec::new());
+    let page = view::Error {
+        frame: view::frame(app, req),
+        title: "Signing in is not possible at the moment".to_owned(),
+        explanation: vec!["The service cannot answer now. Please try again in a moment: reload this page.".to_owned()],
+        details: Vec::new(),
+        link: None,
+    };
+    let mut response = html(status, &page, FormTargets::LeadsToApplication);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("1"));
     }
