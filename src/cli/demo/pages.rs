@@ -11,7 +11,7 @@ use askama::Template;
 use super::{Demo, paths, relying_party::Callback, resource};
 use crate::{
     app::App,
-    pages::view::{DemoHome, DemoResult, DemoUser},
+    pages::view::{DemoHome, DemoResult, DemoUser, Message},
     web::{
         page::{FormTargets, html},
         view::{self, Link, frame},
@@ -162,7 +162,7 @@ fn show(page: &impl Template) -> HttpResponse {
 
 /// The page after somebody declined, which is an answer like any other.
 fn you_declined(app: &App, req: &HttpRequest) -> HttpResponse {
-    show(&view::Message {
+    show(&Message {
         frame: frame(app, req),
         heading: "You declined".to_owned(),
         paragraphs: vec![
