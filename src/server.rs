@@ -17,7 +17,7 @@ use actix_web::{
         Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
-    middleware::{Next, from_fn},
+    middleware::{DefaultHeaders, Next, from_fn},
     web,
 };
 use rustls::{
@@ -202,6 +202,7 @@ pub fn start_with(
             .default_service(web::to(pages::not_found::not_found))
             // the last one sees the request first
             .wrap(from_fn(pages::misdirected::guard))
+            .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
             .wrap(from_fn(limit_head))
             .wrap(from_fn(move |req, next| strict_transport(secure, req, next)))
             .wrap(from_fn(request::observe))

@@ -88,7 +88,7 @@ async fn decide(
     let lookup = lookup_key(&username);
     let principal = store.read(move |conn| store::principal::find_by_email(conn, &lookup)).await?;
 
-    let known = device.filter(|device| principal.as_ref().is_some_and(|p| p.id == device.principal_id));
+    let known = device.filter(|device| principal.as_ref().is_some_and(|p| device.is_of(p)));
     let keys = known.map_or_else(|| Keys::new(&username, address), |device| Keys::of_device(&device));
     let allowed = match throttle::begin(store, &config.login, now, keys).await? {
         Ok(allowed) => allowed,

@@ -110,7 +110,11 @@ async fn a_known_device_is_not_locked_out_and_only_its_own_account_profits() {
     for n in 0..40 {
         answer(&place, NOW, attempt(if n < 20 { "ada@example.org" } else { "bob@example.org" }, "guess")).await;
     }
-    let device = Some(Device { principal_id: ada.id.clone(), device_id: "d".to_owned() });
+    let device = Some(Device {
+        principal_id: ada.id.clone(),
+        device_id: "d".to_owned(),
+        password_changed_at: ada.password_changed_at,
+    });
     let from_device = |username, password| Attempt { device: device.clone(), ..attempt(username, password) };
     let outcome = answer(&place, NOW, attempt("ada@example.org", PASSWORD)).await;
     assert!(matches!(outcome, Outcome::Throttled { .. }));

@@ -90,7 +90,7 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
     let (Some(subject), Some(client_id), Some(jti)) = (text("sub"), text("client_id"), text("jti")) else {
         return Ok(None);
     };
-    let Ok(scope) = text("scope").unwrap_or_default().parse::<Scope>() else { return Ok(None) };
+    let scope = Scope::written(text("scope").unwrap_or_default());
     let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
     if store::revoked_token::contains(conn, jti)? {
         return Ok(None);

@@ -19,6 +19,10 @@ pub fn register(text: &str) -> Result<String, String> {
         return refuse("printable ASCII without blanks, backslashes, quotes or wildcards");
     }
     let Ok(url) = Url::parse(text) else { return refuse("an absolute URI") };
+    // what is compared and answered is this text, so it has to look like what it means
+    if !text.starts_with(url.scheme()) {
+        return refuse("a scheme in small letters");
+    }
     if text.contains('#') {
         return refuse("no fragment"); // RFC 6749 §3.1.2
     }

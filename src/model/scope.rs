@@ -14,13 +14,23 @@ pub const OPENID_SCOPES: [&str; 6] = ["openid", "profile", "email", "phone", "ad
 
 /// A set of scope tokens without duplicates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(from = "String", into = "String")]
 pub struct Scope(Vec<String>);
 
 impl Scope {
     /// No scope.
     pub const fn empty() -> Scope {
         Scope(Vec::new())
+    }
+
+    /// A scope as this server wrote it: what is stored or sealed is read back whatever its size.
+    pub fn written(text: &str) -> Scope {
+        text.split(' ').filter(|token| !token.is_empty()).collect()
+    }
+
+    /// Whether it is no larger than a request's may be.
+    pub fn is_of_sane_size(&self) -> bool {
+        self.0.len() <= MAX_TOKENS
     }
 
     /// The tokens in order.
@@ -92,11 +102,9 @@ impl fmt::Display for Scope {
     }
 }
 
-impl TryFrom<String> for Scope {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Scope, String> {
-        text.parse()
+impl From<String> for Scope {
+    fn from(text: String) -> Scope {
+        Scope::written(&text)
     }
 }
 

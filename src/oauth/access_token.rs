@@ -24,8 +24,8 @@ pub struct AccessToken<'t> {
     pub scope: &'t Scope,
     /// The subject's roles.
     pub roles: &'t [String],
-    /// The resources that it is for (RFC 8707); empty means this server.
-    pub resources: &'t [String],
+    /// The resource servers that it is for (RFC 8707).
+    pub audience: &'t [String],
 }
 
 /// An access token, and for how long it holds.
@@ -57,10 +57,14 @@ pub fn sign(app: &App, keys: &KeyRing, token: &AccessToken<'_>, now: Timestamp) 
     let configured = app.config.tokens.access_token_lifetime.as_secs();
     let expires_in = token.client.metadata.access_token_lifetime.unwrap_or(configured);
     let subject = token.grant.map_or(&token.client.id, |grant| &grant.principal_id);
+    let audience = match token.audience {
+        [one] => json!(one),
+        many => json!(many),
+    };
     let mut claims = json!({
         "iss": issuer,
         "sub": subject,
-        "aud": audience(issuer, token),
+        "aud": audience,
         "client_id": token.client.id,
         "iat": now.seconds(),
         "exp": now.seconds() + i64::try_from(expires_in).unwrap_or(0),
@@ -89,16 +93,4 @@ pub fn sign(app: &App, keys: &KeyRing, token: &AccessToken<'_>, now: Timestamp) 
         AccessTokenFormat::Opaque => keys::seal_claims(&app.seals.access_token, &claims)?,
     };
     Ok(Signed { token, expires_in })
-}
-
-/// The resources that were asked for, else this server. A token that also answers at userinfo names this server too.
-fn audience(issuer: &str, token: &AccessToken<'_>) -> Value {
-    let mut audience: Vec<&str> = token.resources.iter().map(String::as_str).collect();
-    if audience.is_empty() || token.scope.contains("openid") {
-        audience.push(issuer);
-    }
-    match audience.as_slice() {
-        [one] => json!(one),
-        many => json!(many),
-    }
 }

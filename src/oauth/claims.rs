@@ -35,6 +35,11 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
     BY_SCOPE.iter().flat_map(|(_, claims)| claims.iter().copied())
 }
 
+/// The scope that asks for this claim; none if it tells nothing about the person, or is not known.
+pub fn scope_of(name: &str) -> Option<&'static str> {
+    BY_SCOPE.iter().find(|(_, claims)| claims.contains(&name)).map(|(scope, _)| *scope)
+}
+
 /// What is known of the person for these scopes and for these names. A claim without a value is left out (§5.3.2).
 pub fn about(principal: &Principal, scope: &Scope, names: &[String]) -> Map<String, Value> {
     let mut claims = Map::new();

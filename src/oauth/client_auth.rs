@@ -17,7 +17,12 @@ use crate::{
     app::App,
     identity::token::audiences,
     keys,
-    model::{client_auth::AuthMethod, id::shown, secret::SecretHash, time::Timestamp},
+    model::{
+        client_auth::AuthMethod,
+        id::{self, shown},
+        secret::SecretHash,
+        time::Timestamp,
+    },
     store::{self, client::Client},
 };
 
@@ -181,6 +186,8 @@ async fn by_assertion(app: &App, id: Option<String>, assertion: &str, now: Times
     if issuer != subject || id.is_some_and(|id| id != subject) {
         return Err(invalid("client_assertion: expected iss, sub and client_id to be the same"));
     }
+    // nothing that cannot be a client's id reaches the database
+    let subject = id::client(&subject).map_err(|e| invalid(format!("client_assertion: sub: {e}")))?;
     let wanted = subject.clone();
     let client = app.store.read(move |conn| store::client::find(conn, &wanted)).await?;
     let client = client.filter(|client| client.suspended_at.is_none()).ok_or_else(unproven)?;
@@ -264,7 +271,7 @@ fn check_assertion(
         return Err(invalid("client_assertion: it is not valid yet"));
     }
     match claims.get("jti").and_then(Value::as_str) {
-        Some(jti) if !jti.is_empty() && jti.len() <= 512 => Ok((jti.to_owned(), expires)),
+        Some(jti) if (1..=512).contains(&jti.len()) && !jti.contains('\0') => Ok((jti.to_owned(), expires)),
         _ => Err(invalid("client_assertion: expected a claim jti of 1 to 512 characters")),
     }
 }

@@ -728,6 +728,10 @@ impl Registrar for Negotiator<'_> {
         if asked.is_some_and(|asked| !asked.is_empty()) && granted.is_empty() {
             return Err(RegistrarError::Unspecified);
         }
+        // a wildcard over many single permissions is granted as each of them
+        if !granted.is_of_sane_size() {
+            return Err(RegistrarError::Unspecified);
+        }
         let scope = oxide_scope(&granted).map_err(|()| RegistrarError::PrimitiveError)?;
         *self.granted.borrow_mut() = granted;
         Ok(PreGrant { client_id: bound.client_id.into_owned(), redirect_uri: bound.redirect_uri.into_owned(), scope })

@@ -42,14 +42,15 @@ pub fn requested(conn: &mut Conn, params: &Params, issuer: &str) -> Result<Vec<S
 }
 
 /// The audience of a token under a grant: what the token request names, which must have been granted (RFC 8707 §2.2),
-/// else everything that was.
+/// else everything that was. With `openid` this server was granted too, since userinfo is here; so a client that wants
+/// a token which a resource server cannot use at userinfo names that resource alone.
 ///
 /// # Errors
 /// `invalid_target` for a resource that was not granted.
-pub fn narrowed(granted: &[String], params: &Params, issuer: &str) -> Result<Vec<String>, OAuthError> {
+pub fn audience(granted: &[String], openid: bool, params: &Params, issuer: &str) -> Result<Vec<String>, OAuthError> {
     let mut resources: Vec<String> = Vec::new();
     for resource in params.all("resource") {
-        let of_issuer = granted.is_empty() && resource == issuer;
+        let of_issuer = (openid || granted.is_empty()) && resource == issuer;
         if !of_issuer && !granted.iter().any(|one| one == resource) {
             let got = shown(resource);
             return Err(OAuthError::new(
@@ -61,5 +62,11 @@ pub fn narrowed(granted: &[String], params: &Params, issuer: &str) -> Result<Vec
             resources.push(resource.to_owned());
         }
     }
-    Ok(if resources.is_empty() { granted.to_vec() } else { resources })
+    if resources.is_empty() {
+        resources = granted.to_vec();
+        if openid || resources.is_empty() {
+            resources.push(issuer.to_owned());
+        }
+    }
+    Ok(resources)
 }

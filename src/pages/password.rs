@@ -126,7 +126,11 @@ async fn open(visit: &Visit<'_>, sealed: &str) -> Result<Result<Change, HttpResp
     };
     let id = ticket.principal_id.clone();
     let found = visit.app.store.read(move |conn| store::principal::find(conn, &id)).await?;
-    match found.filter(|principal| principal.suspended_at.is_none() && fingerprint(principal) == ticket.password) {
+    let holds = |principal: &Principal| {
+        let expired = principal.password_expires_at.is_some_and(|at| at <= visit.now);
+        principal.suspended_at.is_none() && !expired && fingerprint(principal) == ticket.password
+    };
+    match found.filter(holds) {
         Some(principal) => Ok(Ok(Change::Forced { ticket, sealed: sealed.to_owned(), principal: Box::new(principal) })),
         None => Ok(Err(changed_before(visit, &ticket.request).await?)),
     }

@@ -15,6 +15,7 @@ use crate::{
     identity::{
         self,
         authenticate::{Attempt, Outcome, authenticate},
+        device::Device,
         session::{ACR_PASSWORD, AMR_PASSWORD, NewSession},
     },
     model::{secret::Secret, time::Timestamp},
@@ -138,9 +139,8 @@ impl<'a> Visit<'a> {
 
     /// Checks a password that was typed here, as a guess like any other.
     pub async fn authenticate(&self, username: &str, password: &str) -> Result<Outcome, PageError> {
-        let Parts { store, hasher, config, seals, .. } = &**self.app;
-        let device = browser::device_cookie(self.req, config)
-            .and_then(|text| identity::device::open(&seals.known_device, &text, self.now));
+        let Parts { store, hasher, config, .. } = &**self.app;
+        let device = self.device();
         let attempt = Attempt {
             username: username.to_owned(),
             password: password.to_owned().into(),
@@ -148,6 +148,12 @@ impl<'a> Visit<'a> {
             device,
         };
         Ok(authenticate(store, hasher, config, self.now, attempt).await?)
+    }
+
+    /// What the browser's cookie says of who has signed in here before.
+    fn device(&self) -> Option<Device> {
+        let text = browser::device_cookie(self.req, &self.app.config)?;
+        identity::device::open(&self.app.seals.known_device, &text, self.now)
     }
 
     /// Opens a session for somebody who has just proven who they are by their password.
@@ -164,7 +170,10 @@ impl<'a> Visit<'a> {
         };
         let (session, secret) = identity::session::open(store, &config.sessions, self.now, new).await?;
         let keep = persistent.then_some(config.sessions.absolute);
-        let device = identity::device::issue(&seals.known_device, principal_id, self.now);
+        let id = principal_id.to_owned();
+        let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
+        let principal = principal.ok_or_else(|| store::Error::Internal("somebody unknown signed in".to_owned()))?;
+        let device = identity::device::issue(&seals.known_device, &principal, self.device(), self.now);
         Ok(SignIn {
             sid: session.id,
             cookies: [browser::set_session(config, &secret, keep), browser::set_device(config, device)],
@@ -213,10 +222,11 @@ impl<'a> Visit<'a> {
         self.see_other(&resume_path(self.base(), &sealed))
     }
 
-    /// The application with this id.
+    /// The application with this id, if it may still ask for anything.
     pub async fn client(&self, id: &str) -> Result<Option<Client>, PageError> {
         let id = id.to_owned();
-        Ok(self.app.store.read(move |conn| store::client::find(conn, &id)).await?)
+        let client = self.app.store.read(move |conn| store::client::find(conn, &id)).await?;
+        Ok(client.filter(|client| client.suspended_at.is_none()))
     }
 
     /// What the browser calls itself.

@@ -63,7 +63,7 @@ impl TryFrom<Row> for AuthorizationCode {
 
     fn try_from(row: Row) -> Result<AuthorizationCode, Error> {
         Ok(AuthorizationCode {
-            scope: row.scope.parse().map_err(Error::Internal)?,
+            scope: Scope::written(&row.scope),
             details: from_json("authorization_code.details", &row.details)?,
             hash: SecretHash::stored(row.hash),
             grant_id: row.grant_id,

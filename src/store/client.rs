@@ -183,7 +183,7 @@ impl TryFrom<Row> for Client {
             redirect_uris: from_json("client.redirect_uris", &row.redirect_uris)?,
             post_logout_redirect_uris: from_json("client.post_logout_redirect_uris", &row.post_logout_redirect_uris)?,
             grant_types: from_json("client.grant_types", &row.grant_types)?,
-            scopes: row.scopes.parse().map_err(Error::Internal)?,
+            scopes: Scope::written(&row.scopes),
             auth_method: row.token_endpoint_auth_method.parse().map_err(Error::Internal)?,
             metadata: from_json("client.metadata", &row.metadata)?,
             acl: from_json("client.acl", &row.acl)?,

@@ -12,7 +12,7 @@ pub fn find(conn: &mut Conn, principal_id: &str, client_id: &str, redirect_host:
         .select(consent::scope)
         .get_result(conn)
         .optional()?;
-    scope.unwrap_or_default().parse().map_err(Error::Internal)
+    Ok(Scope::written(&scope.unwrap_or_default()))
 }
 
 /// Adds to what was allowed.

@@ -78,7 +78,7 @@ impl TryFrom<Row> for Grant {
 
     fn try_from(row: Row) -> Result<Grant, Error> {
         Ok(Grant {
-            scope: row.scope.parse().map_err(Error::Internal)?,
+            scope: Scope::written(&row.scope),
             details: from_json("oauth_grant.details", &row.details)?,
             id: row.id,
             client_id: row.client_id,

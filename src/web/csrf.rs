@@ -39,7 +39,8 @@ pub fn check(app: &App, req: &HttpRequest, form: &str, presented: &str) -> Resul
 /// origin. For requests that carry no token.
 pub fn same_origin(req: &HttpRequest, config: &Config) -> Result<(), CsrfFault> {
     // Fetch Metadata §2.2; older browsers do not send it
-    if req.headers().get("sec-fetch-site").is_some_and(|site| site.as_bytes() == b"cross-site") {
+    let elsewhere = |site: &header::HeaderValue| !matches!(site.as_bytes(), b"same-origin" | b"none");
+    if req.headers().get("sec-fetch-site").is_some_and(elsewhere) {
         return Err(CsrfFault::CrossSite);
     }
     // RFC 6454 §7.3: `null` hides the origin, which privacy settings do; the token decides then

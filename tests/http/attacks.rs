@@ -48,10 +48,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::{
     oauth::client_auth::sign,
-    stage::{ADA, Stage, set_roles, stage, stage_with, suspend},
+    stage::{ADA, Stage, public, set_roles, stage, stage_with, suspend},
     support::{
         PASSWORD,
-        browser::{Browser, Page},
+        browser::{Browser, Page, http},
         relying_party::{basic, claims_of, send},
     },
 };
@@ -689,4 +689,130 @@ async fn a_revocation_that_was_answered_is_on_disk() {
     let grant_id = claims_of(&tokens.access_token)["grant_id"].as_str().unwrap().to_owned();
     let revoked = s.app.app.store.read(move |conn| store::grant::find(conn, &grant_id)).await.unwrap().unwrap();
     assert!(revoked.revoked_at.is_some());
+}
+
+// row 33: what is asked for by name is asked of the person, and only where the client is registered for it
+#[tokio::test]
+async fn the_claims_parameter_passes_neither_consent_nor_registration() {
+    let claims = r#"{"userinfo":{"email":null},"id_token":{"email":null}}"#;
+    let s = stage_with(|_| {}, |client| client.scopes = "openid email".parse().unwrap()).await;
+    s.tokens("openid").await;
+    let silent = s.browser.open(&s.rp.authorization(&[("claims", claims), ("prompt", "none")]).url).await;
+    assert_eq!(silent.callback().get("error"), "consent_required");
+    let page = s.browser.open(&s.rp.authorization(&[("claims", claims)]).url).await;
+    assert!(page.body.contains("email"), "the person is asked: {}", page.body);
+    let (authorization, callback) = s.rp.authorize(&s.browser, ADA, &[("claims", claims)]).await;
+    let tokens = s.rp.redeem(&authorization, callback.code()).await.tokens();
+    assert_eq!(claims_of(&tokens.id_token)["email"], ADA);
+    let again = s.browser.open(&s.rp.authorization(&[("claims", claims), ("prompt", "none")]).url).await;
+    assert!(!again.callback().code().is_empty(), "and the answer is remembered");
+
+    let s = stage_with(|_| {}, |client| client.scopes = "openid".parse().unwrap()).await;
+    let (authorization, callback) = s.rp.authorize(&s.browser, ADA, &[("claims", claims)]).await;
+    let tokens = s.rp.redeem(&authorization, callback.code()).await.tokens();
+    assert!(!claims_of(&tokens.id_token).contains_key("email"));
+    assert!(s.rp.userinfo(&tokens.access_token).await.json().get("email").is_none());
+}
+
+// row 38: what was consented to adds up without bound, and is read back
+#[tokio::test]
+async fn many_consented_scopes_lock_nobody_out() {
+    let s = stage_with(|_| {}, |client| client.scopes = "openid things/*:read".parse().unwrap()).await;
+    s.app.role("things:all", &["things:*"]).await;
+    set_roles(&s.app, &s.ada, &["things:all"]).await;
+    for part in 0..3 {
+        let many: Vec<String> = (0..60).map(|n| format!("things/{part}-{n}:read")).collect();
+        let scope = format!("openid {}", many.join(" "));
+        let (authorization, callback) = s.rp.authorize(&s.browser, ADA, &[("scope", &scope)]).await;
+        s.rp.redeem(&authorization, callback.code()).await.tokens();
+    }
+    s.tokens("openid").await;
+}
+
+// row 38: a wildcard is granted as what is held of it, up to what a request may name
+#[tokio::test]
+async fn a_wildcard_over_too_many_permissions_is_refused_and_not_an_error_of_ours() {
+    let s = stage_with(|_| {}, |client| client.scopes = "openid *:read".parse().unwrap()).await;
+    let many: Vec<String> = (0..120).map(|n| format!("thing{n}:read")).collect();
+    s.app.role("things:many", &many.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    set_roles(&s.app, &s.ada, &["things:many"]).await;
+    let (_, callback) = s.rp.authorize(&s.browser, ADA, &[("scope", "openid *:read")]).await;
+    assert_eq!(callback.get("error"), "invalid_scope");
+    set_roles(&s.app, "app", &["things:many"]).await;
+    assert_eq!(s.rp.client_credentials("*:read").await.outcome(), "400 invalid_scope");
+}
+
+// row 16: what is read of an assertion before its signature is checked cannot hurt
+#[tokio::test]
+async fn an_assertion_with_nul_in_its_names_is_refused() {
+    let s = stage().await;
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let claims = r#"{"iss":"a\u0000b","sub":"a\u0000b"}"#;
+    let assertion = format!("{}.{}.AAAA", part(r#"{"alg":"RS256"}"#), part(claims));
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let fields =
+        [("grant_type", "client_credentials"), ("client_assertion_type", kind), ("client_assertion", &assertion)];
+    let answer = send(reqwest::Client::new().post(s.app.url("/oauth/token")).form(&fields)).await;
+    assert_eq!(answer.outcome(), "401 invalid_client");
+}
+
+// row 21: a resource server cannot use at userinfo what was made for it alone
+#[tokio::test]
+async fn a_token_for_one_resource_server_is_for_no_other() {
+    let s = stage().await;
+    let uri = "https://api.example";
+    s.app.app.store.write(move |tx| keyward::store::client::set_resources(tx, "app", &[uri.to_owned()])).await.unwrap();
+    let (authorization, callback) = s.rp.authorize(&s.browser, ADA, &[("resource", uri)]).await;
+    let verifier = authorization.verifier.clone();
+    let fields = |resource| {
+        [
+            ("grant_type", "authorization_code"),
+            ("code", callback.code()),
+            ("redirect_uri", "https://app.example/cb"),
+            ("code_verifier", verifier.as_str()),
+            ("resource", resource),
+        ]
+    };
+    let tokens = s.rp.token(&fields(uri)).await.tokens();
+    assert_eq!(claims_of(&tokens.access_token)["aud"], uri);
+    assert_eq!(s.rp.userinfo(&tokens.access_token).await.outcome(), "401 invalid_token");
+    let fields =
+        [("grant_type", "refresh_token"), ("refresh_token", &tokens.refresh_token), ("resource", &s.app.issuer)];
+    let ours = s.rp.token(&fields).await.tokens();
+    assert_eq!(claims_of(&ours.access_token)["aud"], s.app.issuer);
+    assert_eq!(s.rp.userinfo(&ours.access_token).await.status, reqwest::StatusCode::OK);
+}
+
+// RFC 8252 §8.6: another application can take a private-use scheme
+#[tokio::test]
+async fn a_public_client_with_a_scheme_of_its_own_is_asked_for_each_time() {
+    let s = stage_with(
+        |_| {},
+        |client| {
+            public(client);
+            client.redirect_uris = vec!["com.example.app:/cb".to_owned()];
+        },
+    )
+    .await;
+    s.tokens("openid").await;
+    let silent = s.browser.open(&s.rp.authorization(&[("prompt", "none")]).url).await;
+    assert_eq!(silent.callback().get("error"), "consent_required");
+}
+
+// row 26: what a browser does not take for a cookie of this host alone is none
+#[tokio::test]
+async fn a_cookie_whose_name_is_padded_with_other_blanks_is_not_ours() {
+    let s = stage().await;
+    s.browser.sign_in(&s.app, ADA, PASSWORD).await;
+    let session = s.browser.cookie(&s.app, "keyward_session").unwrap();
+    let port = s.app.issuer.rsplit(':').next().unwrap();
+    let account = |padding: &str| {
+        let cookie = format!("{padding}keyward_session_{port}={session}");
+        let value = reqwest::header::HeaderValue::from_bytes(cookie.as_bytes()).unwrap();
+        http().build().unwrap().get(s.app.url("/account")).header("cookie", value).send()
+    };
+    assert_eq!(account(" ").await.unwrap().status(), reqwest::StatusCode::OK);
+    for padding in ["\u{2000}", "\u{a0}", "\u{85}", "\u{3000}"] {
+        assert_eq!(account(padding).await.unwrap().status(), reqwest::StatusCode::SEE_OTHER, "{padding:?}");
+    }
 }

@@ -24,6 +24,7 @@ use crate::{
         time::Timestamp,
     },
     oauth::{
+        claims,
         error::{Code, OAuthError},
         flow::{self, AuthorizationForm},
         id_token,
@@ -309,13 +310,17 @@ async fn answer(
     let granted = flow::negotiate(client, &form, &grant)?;
 
     // May it?
+    let by_name = asked.id_token_claims.iter().chain(&asked.userinfo_claims);
+    let wanted = granted.union(&by_name.filter_map(|name| claims::scope_of(name)).collect());
     let consented = pending.consented.as_ref().is_some_and(|consented| {
         consented.session_id == session.id
             && consented.auth_time == session.auth_time
-            && consented.scope.covers(&granted)
+            && consented.scope.covers(&wanted)
     });
     let asks = asked.prompts.iter().any(|prompt| prompt == "consent");
-    let remembers = client.first_party || remembered.covers(&granted);
+    // RFC 8252 §8.6: another application can take a private-use scheme, so a public client's is asked for each time
+    let assured = !client.is_public() || pending.redirect_uri.starts_with("http");
+    let remembers = client.first_party || (assured && remembered.covers(&wanted));
     if !consented && (asks || !remembers) {
         if silent {
             return Err(OAuthError::new(Code::ConsentRequired, "prompt=none, and the person would have to be asked"));
@@ -323,8 +328,8 @@ async fn answer(
         let question = ConsentQuestion {
             session_id: session.id.clone(),
             auth_time: session.auth_time,
-            remembered: remembered.filtered(|token| granted.contains(token)),
-            scope: granted,
+            remembered: remembered.filtered(|token| wanted.contains(token)),
+            scope: wanted,
         };
         let pending = PendingAuthorization { consent: Some(question), consented: None, ..pending };
         return Ok(see_other(&continuation::consent_path(base, &pending.seal(&app.seals.authorization_request))));
@@ -431,7 +436,7 @@ async fn parse(app: &App, client: &Client, request: &Request) -> Result<Asked, O
     if nonce.as_ref().is_some_and(|nonce| nonce.len() > 2048) {
         return refuse(Code::InvalidRequest, "nonce: expected at most 2048 characters".to_owned());
     }
-    let claims = requested_claims(params)?;
+    let claims = requested_claims(client, params)?;
     let hinted = match params.get("id_token_hint") {
         Some(hint) => Some(hinted_subject(app, hint)?),
         None => None,
@@ -487,7 +492,10 @@ struct RequestedClaims {
 }
 
 /// The `claims` parameter (OpenID Connect Core §5.5).
-fn requested_claims(params: &Params) -> Result<RequestedClaims, OAuthError> {
+///
+/// A claim about the person is asked for like the scope that it belongs to: the client must be registered for that
+/// scope, and the person is asked for it.
+fn requested_claims(client: &Client, params: &Params) -> Result<RequestedClaims, OAuthError> {
     let Some(text) = params.get("claims") else { return Ok(RequestedClaims::default()) };
     let malformed =
         || OAuthError::new(Code::InvalidRequest, "claims: expected a JSON object with userinfo or id_token");
@@ -497,7 +505,11 @@ fn requested_claims(params: &Params) -> Result<RequestedClaims, OAuthError> {
     let names = |member: &str| -> Result<Vec<String>, OAuthError> {
         match claims.get(member) {
             None | Some(Value::Null) => Ok(Vec::new()),
-            Some(Value::Object(names)) => Ok(names.keys().cloned().collect()),
+            Some(Value::Object(names)) => {
+                let registered =
+                    |name: &&String| claims::scope_of(name).is_none_or(|scope| client.scopes.contains(scope));
+                Ok(names.keys().filter(registered).cloned().collect())
+            }
             Some(_) => Err(malformed()),
         }
     };

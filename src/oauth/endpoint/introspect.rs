@@ -78,7 +78,9 @@ fn describe(active: ActiveToken) -> Value {
     let mut answer = Map::new();
     answer.insert("active".to_owned(), json!(true));
     answer.insert("token_type".to_owned(), json!("Bearer"));
-    if let Some(username) = active.principal.as_ref().and_then(|principal| principal.email.as_ref()) {
+    // the username is the email: for those who were granted it
+    let told = active.principal.as_ref().filter(|_| active.scope.contains("email"));
+    if let Some(username) = told.and_then(|principal| principal.email.as_ref()) {
         answer.insert("username".to_owned(), json!(username));
     }
     for (name, value) in active.claims {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     app::App,
     identity::{session, token::audiences},
-    model::{id::shown, time::Timestamp},
+    model::id::shown,
     oauth::{error::OAuthError, id_token, params::Params},
     store::{self, client::Client},
     web::{
@@ -98,8 +98,8 @@ async fn logout(req: &HttpRequest, app: &App, params: &Params) -> Result<HttpRes
             let sealed = pending.seal(&app.seals.logout_request);
             return Ok(see_other(&continuation::logout_path(app.config.base_path(), &sealed)));
         }
-        // the browser has lost its cookie; the application still proves which session it means
-        None => end_hinted(app, hint.as_ref(), now).await?,
+        // An ID token alone ends nothing: any application that has one, or a thief, could sign people out everywhere.
+        None => {}
     }
     // without an address to return to, the page that says so
     let signed_out = || format!("{}/logout", app.config.base_path());
@@ -107,18 +107,6 @@ async fn logout(req: &HttpRequest, app: &App, params: &Params) -> Result<HttpRes
     // a cookie that cannot be set here could not have been there
     let _ = response.add_cookie(&browser::clear_session(&app.config));
     Ok(response)
-}
-
-async fn end_hinted(app: &App, hint: Option<&Hint>, now: Timestamp) -> Result<(), Refusal> {
-    let Some((subject, sid)) = hint.and_then(|hint| Some((hint.subject.clone(), hint.session_id.clone()?))) else {
-        return Ok(());
-    };
-    let wanted = sid.clone();
-    let found = app.store.read(move |conn| store::session::find(conn, &wanted)).await?;
-    if found.is_some_and(|session| session.principal_id == subject && session.is_live(now)) {
-        session::end(&app.store, now, &sid).await?;
-    }
-    Ok(())
 }
 
 /// An ID token of this server; that it has expired does not matter (RP-Initiated Logout §2).
@@ -149,8 +137,8 @@ async fn client(app: &App, params: &Params, hint: Option<&Hint>) -> Result<Optio
     };
     let wanted = id.clone();
     match app.store.read(move |conn| store::client::find(conn, &wanted)).await? {
-        Some(client) => Ok(Some(client)),
-        None => Err(Refusal::Page(
+        Some(client) if client.suspended_at.is_none() => Ok(Some(client)),
+        _ => Err(Refusal::Page(
             "The application is not registered.".to_owned(),
             vec![("client_id".to_owned(), shown(&id))],
         )),

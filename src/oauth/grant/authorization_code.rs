@@ -31,7 +31,8 @@ pub(super) async fn redeem(
         .store
         .write(move |tx| {
             let issued = flow::authorization_code(tx, &for_flow, &redemption, prepared.clone(), lifetimes, now)?;
-            let resources = resource::narrowed(&issued.grant.details.resources, &asked, &issuer)?;
+            let openid = issued.scope.contains("openid");
+            let resources = resource::audience(&issued.grant.details.resources, openid, &asked, &issuer)?;
             Ok((issued, resources))
         })
         .await;

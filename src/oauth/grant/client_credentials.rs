@@ -30,7 +30,8 @@ pub(super) async fn redeem(
     let (access, resources) = app
         .store
         .read(move |conn| {
-            let resources = resource::requested(conn, &asked, &issuer)?;
+            let named = resource::requested(conn, &asked, &issuer)?;
+            let resources = if named.is_empty() { vec![issuer] } else { named };
             Ok::<_, OAuthError>((Access::of_client(conn, &subject)?, resources))
         })
         .await?;
@@ -39,7 +40,7 @@ pub(super) async fn redeem(
     let grant = |asked: Option<&Scope>| access.grant(asked.unwrap_or(&client.scopes), &client, false);
     let granted = flow::client_credentials(&client, scope.as_ref(), &grant)?;
     let token =
-        AccessToken { client: &client, grant: None, scope: &granted, roles: &access.roles, resources: &resources };
+        AccessToken { client: &client, grant: None, scope: &granted, roles: &access.roles, audience: &resources };
     let signed = access_token::sign(app, &app.keys.load(), &token, now)?;
     Ok(TokenResponse {
         access_token: signed.token,

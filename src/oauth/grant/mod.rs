@@ -131,13 +131,13 @@ fn tokens(
     client: &Client,
     issued: &Issued,
     refresh_token: Option<String>,
-    resources: &[String],
+    audience: &[String],
     refreshed: bool,
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
     let keys = app.keys.load();
     let access =
-        AccessToken { client, grant: Some(&issued.grant), scope: &issued.scope, roles: &issued.roles, resources };
+        AccessToken { client, grant: Some(&issued.grant), scope: &issued.scope, roles: &issued.roles, audience };
     let signed = access_token::sign(app, &keys, &access, now)?;
     let id_token = match issued.scope.contains("openid") {
         true => Some(id_token::sign(app, &keys, client, issued, &signed.token, refreshed, now)?),

@@ -25,7 +25,8 @@ pub(super) async fn redeem(
         .write(move |tx| {
             let scope = scope.as_ref();
             let issued = flow::refresh_token(tx, &for_flow, &token, scope, prepared.clone(), lifetimes, now)?;
-            let resources = resource::narrowed(&issued.grant.details.resources, &asked, &issuer)?;
+            let openid = issued.scope.contains("openid");
+            let resources = resource::audience(&issued.grant.details.resources, openid, &asked, &issuer)?;
             Ok((issued, resources))
         })
         .await;

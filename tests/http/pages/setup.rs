@@ -70,7 +70,8 @@ async fn a_link_works_once_for_a_day_and_a_newer_one_replaces_it() {
         let closed = other.get(url).await;
         assert_eq!((closed.status, closed.text("h1").as_str()), (StatusCode::GONE, "Set-up is closed"));
     }
-    assert_eq!(browser.submit(&page, "create-owner", &FIELDS).await.status, StatusCode::GONE);
+    // the owner, who is signed in, is led on
+    assert_eq!(browser.submit(&page, "create-owner", &FIELDS).await.status, StatusCode::SEE_OTHER);
     assert_eq!(other.open(&app.url("/")).await.text("h1"), "Welcome");
 }
 
