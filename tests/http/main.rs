@@ -7,6 +7,7 @@ mod support;
 mod attacks;
 mod oauth;
 mod pages;
+mod program;
 mod races;
 mod server;
 mod stage;
