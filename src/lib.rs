@@ -57,6 +57,8 @@
 //! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
 //! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
 //!
+//! **The system's allocator.** mimalloc was tried: the same CPU per token (1.01 times) for 1.7 times the memory.
+//!
 //! **Guesses are counted before they are checked.** Counting failures afterwards lets guesses in parallel slip past.
 //! A browser that has signed in before has a counter of its own, so that nobody can lock somebody else out.
 
