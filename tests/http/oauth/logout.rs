@@ -162,3 +162,14 @@ async fn the_next_person_in_the_browser_starts_afresh() {
     let tokens = s.rp.sign_in(&s.browser, "bob@example.com", "openid").await;
     assert_ne!(claims_of(&tokens.id_token)["sub"], s.ada.as_str());
 }
+
+#[tokio::test]
+async fn an_application_that_was_suspended_gets_nobody_back() {
+    let s = stage().await;
+    let hint = s.tokens("openid").await.id_token;
+    s.reregister(|client| client.suspended_at = Some(crate::support::START)).await;
+    let parameters = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", BYE)];
+    let page = s.browser.get(&address(&s, &parameters)).await;
+    assert_eq!((page.status, page.location()), (StatusCode::BAD_REQUEST, None));
+    assert!(is_signed_in(&s, &s.browser).await);
+}

@@ -196,3 +196,16 @@ async fn who_is_not_signed_in_is_sent_to_sign_in() {
     assert_eq!(s.browser.open(&s.app.url("/password")).await.url.path(), "/login");
     assert_eq!(s.browser.post(&s.app.url("/password"), &[]).await.location().unwrap().path(), "/login");
 }
+
+#[tokio::test]
+async fn a_temporary_password_that_has_expired_cannot_be_replaced_any_more() {
+    let s = with_temporary().await;
+    let login = s.browser.open(&s.app.url("/login")).await;
+    s.app.advance(Duration::from_secs(72 * 3600 - 1));
+    let page = s.browser.press(&login, "sign-in", &[("username", BOB), ("password", PASSWORD)]).await;
+    assert_eq!(page.text("h1"), "Choose a new password");
+    s.app.advance(Duration::from_secs(1));
+    change(&s, &page, NEW, NEW).await;
+    assert_eq!(s.browser.cookie(&s.app, "keyward_session"), None);
+    assert_eq!(Browser::new().sign_in(&s.app, BOB, NEW).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
