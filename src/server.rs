@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    oauth, pages,
+    iam, oauth, pages,
     web::{assets, health, methods, problem::problem, request},
 };
 
@@ -196,6 +196,7 @@ pub fn start_with(
                         wrong_method,
                     ))
                     .configure(oauth::routes)
+                    .configure(iam::mount)
                     .configure(routes.clone())
                     .configure(pages::routes),
             )

@@ -12,7 +12,9 @@ use std::{
 
 use tokio::sync::watch;
 
+pub mod access;
 pub mod assertion_jti;
+pub mod audit;
 pub mod authorization_code;
 pub mod client;
 pub mod client_secret;

@@ -207,6 +207,7 @@ pub fn change_password(
     hash: &str,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    tx.raise()?;
     let set = (
         principal::password_hash.eq(hash),
         principal::password_changed_at.eq(now.millis()),
@@ -222,7 +223,6 @@ pub fn change_password(
         }
         None => diesel::update(row.filter(principal::password_hash.is_null())).set(set).execute(&mut **tx)?,
     };
-    tx.raise()?;
     Ok(won(rows))
 }
 

@@ -1,7 +1,10 @@
 //! What the faces share, below them.
 
+pub mod answer;
 pub mod assets;
+pub mod body;
 pub mod browser;
+pub mod caller;
 pub mod continuation;
 pub mod csrf;
 pub mod forwarded;
@@ -9,6 +12,8 @@ pub mod health;
 pub mod host;
 pub mod methods;
 pub mod page;
+pub mod precondition;
 pub mod problem;
+pub mod query;
 pub mod request;
 pub mod view;
