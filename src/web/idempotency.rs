@@ -17,11 +17,7 @@ use crate::{
     app::App,
     directory::{Actor, Refusal},
     keys::Sealer,
-    model::{
-        problem::Code,
-        secret::SecretHash,
-        time::Timestamp,
-    },
+    model::{problem::Code, secret::SecretHash, time::Timestamp},
     store::{
         self, Tx,
         idempotency::{self, Kept},
