@@ -48,6 +48,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         etag -> Text,
+        seq -> Nullable<BigInt>,
+        name_key -> Nullable<Text>,
     }
 }
 
@@ -89,6 +91,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         etag -> Text,
+        seq -> Nullable<BigInt>,
+        name_key -> Nullable<Text>,
     }
 }
 
