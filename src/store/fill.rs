@@ -1,12 +1,15 @@
 //! Adds many rows at once, for trying out how lists and searches behave with them.
 
+use diesel::connection::SimpleConnection;
+
 use super::{
-    Error, Tx, client,
+    Conn, Error, Tx, client,
     client::Client,
-    connection::per_backend,
     identity::{self, IdentityKind},
     principal,
     principal::Principal,
+    role,
+    role::Role,
 };
 
 /// Statements stay below the number of values that a database takes.
@@ -40,9 +43,39 @@ fn give<'a>(tx: &mut Tx<'_>, held: impl Iterator<Item = (&'a String, &'a Vec<Str
     if held.is_empty() { Ok(()) } else { identity::give_many(tx, &held) }
 }
 
-/// Tells the database's planner how many rows of which kind there are now.
-pub fn analyze(tx: &mut Tx<'_>) -> Result<(), Error> {
-    use diesel::RunQueryDsl;
-    per_backend!(&mut **tx, conn => diesel::sql_query("ANALYZE").execute(conn))?;
+/// Adds roles where they are not there yet.
+pub fn roles(tx: &mut Tx<'_>, all: &[Role]) -> Result<(), Error> {
+    for one in all {
+        role::insert_if_absent(tx, one)?;
+    }
+    tx.raise()
+}
+
+/// To be called before many rows are added.
+pub fn begin(tx: &mut Tx<'_>) -> Result<(), Error> {
+    match &mut **tx {
+        // the indexes are written in random places: keep them in memory, as long as this program runs
+        Conn::Sqlite(conn) => conn.batch_execute("PRAGMA cache_size = -400000")?,
+        // PostgreSQL builds this index many times faster than it extends it
+        Conn::Postgres(conn) => conn.batch_execute(
+            "DROP INDEX IF EXISTS principal_search_by_grams; DROP INDEX IF EXISTS client_search_by_grams;",
+        )?,
+    }
+    Ok(())
+}
+
+/// To be called when they are there: builds what [`begin`] took away, and tells the planner what there is now.
+pub fn finish(tx: &mut Tx<'_>) -> Result<(), Error> {
+    match &mut **tx {
+        Conn::Sqlite(conn) => conn.batch_execute("ANALYZE")?,
+        Conn::Postgres(conn) => conn.batch_execute(
+            "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '512MB';
+            CREATE INDEX IF NOT EXISTS principal_search_by_grams
+                ON principal_search USING gin (list_grams(seq, content)) WITH (fastupdate = off);
+            CREATE INDEX IF NOT EXISTS client_search_by_grams
+                ON client_search USING gin (list_grams(seq, content)) WITH (fastupdate = off);
+            ANALYZE;",
+        )?,
+    }
     Ok(())
 }

@@ -5,6 +5,7 @@
 mod support;
 
 mod attacks;
+mod listing;
 mod oauth;
 mod pages;
 mod program;

@@ -14,18 +14,20 @@ CREATE FUNCTION tally_add(counted TEXT, change BIGINT) RETURNS VOID LANGUAGE sql
         ON CONFLICT (name, shard) DO UPDATE SET value = tally.value + EXCLUDED.value
 $$;
 
--- What a text contains: every run of 2, 3 and 6 characters, and every run of 3 together with the block of 16384 rows,
--- so that a page can be filled from one block. What lies behind the first thousand characters is not searched.
-CREATE FUNCTION list_grams(seq BIGINT, content TEXT) RETURNS TEXT[]
+-- What a text contains, as hashes: every run of 1, 2, 3 and 6 characters, and every run of 3 together with the block of
+-- 16384 rows, so that a page can be filled from one block. Runs of 6 are folded into a million hashes, because most of
+-- them occur once. What lies behind the first thousand characters is not searched.
+CREATE FUNCTION list_grams(seq BIGINT, content TEXT) RETURNS INT[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$
 DECLARE
-    grams TEXT[] := '{}';
-    block TEXT := (seq >> 14)::TEXT || ':';
-    three TEXT;
+    grams INT[] := '{}';
+    block INT := ((seq >> 14) * 48271 & 2147483647)::INT;
+    three INT;
 BEGIN
-    FOR at IN 1..least(length(content), 1000) - 1 LOOP
-        three := substr(content, at, 3);
-        grams := grams || ARRAY[substr(content, at, 2), three, substr(content, at, 6), block || three];
+    FOR at IN 1..least(length(content), 1000) LOOP
+        three := hashtext(substr(content, at, 3));
+        grams := grams || ARRAY[hashtext(substr(content, at, 1)), hashtext(substr(content, at, 2)), three,
+            hashtext(substr(content, at, 6)) & 1048575, three # block];
     END LOOP;
     RETURN grams;
 END

@@ -15,8 +15,6 @@ pub mod principals;
 pub mod roles;
 mod search;
 mod sql;
-#[cfg(test)]
-mod tests;
 mod texts;
 
 pub use clients::ClientFilter;

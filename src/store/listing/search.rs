@@ -298,10 +298,6 @@ impl Wanted {
             }
         }
         let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::grams(&needle.text)).collect();
-        let grams: Vec<String> = grams.into_iter().filter(|gram| gram.chars().nth(1).is_some()).collect();
-        if grams.is_empty() {
-            return self.walk(conn, range);
-        }
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
@@ -312,9 +308,9 @@ impl Wanted {
                 };
                 let block = next >> BLOCK;
                 let (low, high) = if range.ascends { (block, block + blocks) } else { (block - blocks + 1, block + 1) };
-                let wanted = (low.max(0)..high).map(|block| threes.iter().map(|t| format!("{block}:{t}")).collect());
+                let contained = (low.max(0)..high).map(|block| texts::in_block(&threes, block));
                 let part = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
-                found.extend(self.in_index(conn, part, wanted.collect())?);
+                found.extend(self.in_index(conn, part, Sql::join(contained, " OR ", "FALSE"))?);
                 if found.len() >= range.limit {
                     return Ok(found);
                 }
@@ -323,7 +319,7 @@ impl Wanted {
             }
         }
         let rest = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
-        found.extend(self.in_index(conn, rest, vec![grams])?);
+        found.extend(self.in_index(conn, rest, texts::anywhere(&grams))?);
         Ok(found)
     }
 
@@ -337,19 +333,14 @@ impl Wanted {
         range.load(conn, vec![sql])
     }
 
-    /// What PostgreSQL's index of texts has, where all runs of one of `alternatives` are.
-    fn in_index(&self, conn: &mut Conn, range: Range<'_>, alternatives: Vec<Vec<String>>) -> Result<Vec<Key>, Error> {
-        let contained = alternatives.iter().map(|grams| {
-            let mut sql = Sql::new("list_grams(s.seq, s.content) @> ARRAY[");
-            sql.append(Sql::list(grams)).push("]::TEXT[]");
-            sql
-        });
+    /// What PostgreSQL's index of texts has.
+    fn in_index(&self, conn: &mut Conn, range: Range<'_>, contained: Sql) -> Result<Vec<Key>, Error> {
         let mut sql = selected(range.order, "p.seq");
         sql.push(&format!(
             " FROM {0} AS p WHERE p.seq = ANY (ARRAY(SELECT s.seq FROM {0}_search AS s WHERE ",
             self.table
         ));
-        sql.append(Sql::join(contained, " OR ", "FALSE")).push("))");
+        sql.append(contained).push("))");
         sql.append(self.conditions(true, true)).append(range.condition("p.seq")).push(&range.ordered("p.seq"));
         range.load(conn, vec![sql])
     }

@@ -1,8 +1,7 @@
 //! Substrings that are searched for, and the runs of characters by which an index finds them.
 //!
-//! Both databases index every run of two, three and six characters of the searched texts (SQLite those of one as
-//! well). Six tell a rare text from the others, so that somebody's email address is found among millions by a handful
-//! of candidates; three and two serve shorter searches. What an index offers is always checked against the text.
+//! Both databases index every run of one, two, three and six characters of the searched texts. Six tell a rare text from the others, so that somebody's email address is found among millions by a handful
+//! of candidates; the others serve shorter searches. What an index offers is always checked against the text.
 
 use super::sql::Sql;
 
@@ -70,6 +69,27 @@ pub(super) fn matched(needles: &[Needle]) -> String {
     terms.sort();
     terms.dedup();
     terms.iter().map(|term| format!("\"{term}\"")).collect::<Vec<_>>().join(" AND ")
+}
+
+/// The condition by which PostgreSQL's index finds texts with all these runs; see list_grams in the schema.
+pub(super) fn anywhere(grams: &[String]) -> Sql {
+    let hashes = grams.iter().map(|gram| {
+        let folded = if gram.chars().nth(5).is_some() { " & 1048575" } else { "" };
+        Sql::new(format!("hashtext(?){folded}")).text(gram)
+    });
+    contained(Sql::join(hashes, ", ", ""))
+}
+
+/// The same within one block of rows, for runs of three characters.
+pub(super) fn in_block(threes: &[String], block: i64) -> Sql {
+    let folded = (block * 48271) & 2_147_483_647;
+    contained(Sql::join(threes.iter().map(|three| Sql::new(format!("hashtext(?) # {folded}")).text(three)), ", ", ""))
+}
+
+fn contained(hashes: Sql) -> Sql {
+    let mut sql = Sql::new("list_grams(s.seq, s.content) @> ARRAY[");
+    sql.append(hashes).push("]::INT[]");
+    sql
 }
 
 #[cfg(test)]
