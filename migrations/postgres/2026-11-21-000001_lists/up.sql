@@ -21,7 +21,7 @@ CREATE FUNCTION list_grams(seq BIGINT, content TEXT) RETURNS INT[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$
 DECLARE
     grams INT[] := '{}';
-    block INT := ((seq >> 14) * 48271 & 2147483647)::INT;
+    block INT := (((seq >> 14) + 1) * 48271 & 2147483647)::INT;
     three INT;
 BEGIN
     FOR at IN 1..least(length(content), 1000) LOOP

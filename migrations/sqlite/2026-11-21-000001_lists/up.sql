@@ -10,15 +10,13 @@ CREATE TABLE tally (
     PRIMARY KEY (name, shard)
 );
 
--- Where grams of each width begin; what lies behind the first thousand characters of a text is not searched.
+-- Where runs of characters begin; what lies behind the first thousand characters of a text is not searched.
 CREATE TABLE gram_position (
-    width BIGINT NOT NULL,
-    at BIGINT NOT NULL,
-    PRIMARY KEY (width, at)
-) WITHOUT ROWID;
-INSERT INTO gram_position (width, at)
+    at INTEGER PRIMARY KEY
+);
+INSERT INTO gram_position (at)
     WITH RECURSIVE position (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM position WHERE at < 1000)
-    SELECT width.column1, position.at FROM (VALUES (1), (2), (3), (6)) AS width CROSS JOIN position;
+    SELECT at FROM position;
 
 ALTER TABLE identity_role ADD COLUMN principal_seq BIGINT;
 ALTER TABLE identity_role ADD COLUMN client_seq BIGINT;
@@ -65,17 +63,21 @@ CREATE VIRTUAL TABLE principal_grams USING fts5 (
     grams, tokenize = 'ascii', detail = none, content = '', contentless_delete = 1
 );
 INSERT INTO principal_grams (rowid, grams)
-        SELECT listed.seq, (SELECT group_concat(hex(substr(whole.content, gram.at, gram.width)), ' ')
+        SELECT listed.seq, (SELECT group_concat(
+                hex(substr(whole.content, at, 1)) || ' ' || hex(substr(whole.content, at, 2)) || ' '
+                || hex(substr(whole.content, at, 3)) || ' ' || hex(substr(whole.content, at, 6)), ' ')
             FROM (SELECT coalesce(listed.name_key, '') || char(10) || coalesce(listed.email_key, '') || char(10) || coalesce(lower(listed.phone), '') AS content) AS whole
-            CROSS JOIN gram_position AS gram WHERE gram.at <= length(whole.content) - gram.width + 1) FROM principal AS listed;
+            CROSS JOIN gram_position WHERE at <= length(whole.content)) FROM principal AS listed;
 
 CREATE TRIGGER principal_inserted AFTER INSERT ON principal BEGIN
     UPDATE tally SET value = value + 1 WHERE name IN ('principal.seq', CASE WHEN NEW.suspended_at IS NULL THEN 'principal' ELSE 'principal.suspended' END) AND shard = 0;
     UPDATE principal SET seq = (SELECT value FROM tally WHERE name = 'principal.seq' AND shard = 0) WHERE id = NEW.id;
     INSERT INTO principal_grams (rowid, grams)
-        SELECT (SELECT seq FROM principal WHERE id = NEW.id), (SELECT group_concat(hex(substr(whole.content, gram.at, gram.width)), ' ')
+        SELECT (SELECT seq FROM principal WHERE id = NEW.id), (SELECT group_concat(
+                hex(substr(whole.content, at, 1)) || ' ' || hex(substr(whole.content, at, 2)) || ' '
+                || hex(substr(whole.content, at, 3)) || ' ' || hex(substr(whole.content, at, 6)), ' ')
             FROM (SELECT coalesce(NEW.name_key, '') || char(10) || coalesce(NEW.email_key, '') || char(10) || coalesce(lower(NEW.phone), '') AS content) AS whole
-            CROSS JOIN gram_position AS gram WHERE gram.at <= length(whole.content) - gram.width + 1);
+            CROSS JOIN gram_position WHERE at <= length(whole.content));
     INSERT OR IGNORE INTO identity_attribute (identity_id, key, value, principal_seq)
         SELECT NEW.id, entry.key, item.value, (SELECT seq FROM principal WHERE id = NEW.id)
         FROM json_each(NEW.access_attributes) AS entry CROSS JOIN json_each(entry.value) AS item;
@@ -84,9 +86,11 @@ CREATE TRIGGER principal_text_updated AFTER UPDATE OF name_key, email_key, phone
 WHEN OLD.name_key IS NOT NEW.name_key OR OLD.email_key IS NOT NEW.email_key OR OLD.phone IS NOT NEW.phone BEGIN
     DELETE FROM principal_grams WHERE rowid = OLD.seq;
     INSERT INTO principal_grams (rowid, grams)
-        SELECT NEW.seq, (SELECT group_concat(hex(substr(whole.content, gram.at, gram.width)), ' ')
+        SELECT NEW.seq, (SELECT group_concat(
+                hex(substr(whole.content, at, 1)) || ' ' || hex(substr(whole.content, at, 2)) || ' '
+                || hex(substr(whole.content, at, 3)) || ' ' || hex(substr(whole.content, at, 6)), ' ')
             FROM (SELECT coalesce(NEW.name_key, '') || char(10) || coalesce(NEW.email_key, '') || char(10) || coalesce(lower(NEW.phone), '') AS content) AS whole
-            CROSS JOIN gram_position AS gram WHERE gram.at <= length(whole.content) - gram.width + 1);
+            CROSS JOIN gram_position WHERE at <= length(whole.content));
 END;
 CREATE TRIGGER principal_state_updated AFTER UPDATE OF suspended_at ON principal
 WHEN (OLD.suspended_at IS NULL) <> (NEW.suspended_at IS NULL) BEGIN
@@ -132,17 +136,21 @@ CREATE VIRTUAL TABLE client_grams USING fts5 (
     grams, tokenize = 'ascii', detail = none, content = '', contentless_delete = 1
 );
 INSERT INTO client_grams (rowid, grams)
-        SELECT listed.seq, (SELECT group_concat(hex(substr(whole.content, gram.at, gram.width)), ' ')
+        SELECT listed.seq, (SELECT group_concat(
+                hex(substr(whole.content, at, 1)) || ' ' || hex(substr(whole.content, at, 2)) || ' '
+                || hex(substr(whole.content, at, 3)) || ' ' || hex(substr(whole.content, at, 6)), ' ')
             FROM (SELECT coalesce(listed.name_key, '') || char(10) || lower(listed.id) AS content) AS whole
-            CROSS JOIN gram_position AS gram WHERE gram.at <= length(whole.content) - gram.width + 1) FROM client AS listed;
+            CROSS JOIN gram_position WHERE at <= length(whole.content)) FROM client AS listed;
 
 CREATE TRIGGER client_inserted AFTER INSERT ON client BEGIN
     UPDATE tally SET value = value + 1 WHERE name IN ('client.seq', CASE WHEN NEW.system_client THEN 'client.system' ELSE 'client' END || CASE WHEN NEW.suspended_at IS NULL THEN '' ELSE '.suspended' END) AND shard = 0;
     UPDATE client SET seq = (SELECT value FROM tally WHERE name = 'client.seq' AND shard = 0) WHERE id = NEW.id;
     INSERT INTO client_grams (rowid, grams)
-        SELECT (SELECT seq FROM client WHERE id = NEW.id), (SELECT group_concat(hex(substr(whole.content, gram.at, gram.width)), ' ')
+        SELECT (SELECT seq FROM client WHERE id = NEW.id), (SELECT group_concat(
+                hex(substr(whole.content, at, 1)) || ' ' || hex(substr(whole.content, at, 2)) || ' '
+                || hex(substr(whole.content, at, 3)) || ' ' || hex(substr(whole.content, at, 6)), ' ')
             FROM (SELECT coalesce(NEW.name_key, '') || char(10) || lower(NEW.id) AS content) AS whole
-            CROSS JOIN gram_position AS gram WHERE gram.at <= length(whole.content) - gram.width + 1);
+            CROSS JOIN gram_position WHERE at <= length(whole.content));
     INSERT OR IGNORE INTO identity_attribute (identity_id, key, value, client_seq)
         SELECT NEW.id, entry.key, item.value, (SELECT seq FROM client WHERE id = NEW.id)
         FROM json_each(NEW.access_attributes) AS entry CROSS JOIN json_each(entry.value) AS item;
@@ -151,9 +159,11 @@ CREATE TRIGGER client_text_updated AFTER UPDATE OF name_key ON client
 WHEN OLD.name_key IS NOT NEW.name_key BEGIN
     DELETE FROM client_grams WHERE rowid = OLD.seq;
     INSERT INTO client_grams (rowid, grams)
-        SELECT NEW.seq, (SELECT group_concat(hex(substr(whole.content, gram.at, gram.width)), ' ')
+        SELECT NEW.seq, (SELECT group_concat(
+                hex(substr(whole.content, at, 1)) || ' ' || hex(substr(whole.content, at, 2)) || ' '
+                || hex(substr(whole.content, at, 3)) || ' ' || hex(substr(whole.content, at, 6)), ' ')
             FROM (SELECT coalesce(NEW.name_key, '') || char(10) || lower(NEW.id) AS content) AS whole
-            CROSS JOIN gram_position AS gram WHERE gram.at <= length(whole.content) - gram.width + 1);
+            CROSS JOIN gram_position WHERE at <= length(whole.content));
 END;
 CREATE TRIGGER client_state_updated AFTER UPDATE OF suspended_at, system_client ON client
 WHEN (OLD.suspended_at IS NULL) <> (NEW.suspended_at IS NULL) OR OLD.system_client <> NEW.system_client BEGIN

@@ -310,7 +310,9 @@ impl Wanted {
                 let (low, high) = if range.ascends { (block, block + blocks) } else { (block - blocks + 1, block + 1) };
                 let contained = (low.max(0)..high).map(|block| texts::in_block(&threes, block));
                 let part = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
-                found.extend(self.in_index(conn, part, Sql::join(contained, " OR ", "FALSE"))?);
+                let mut within = Sql::new(format!("s.seq >= {} AND s.seq < {} AND (", low << BLOCK, high << BLOCK));
+                within.append(Sql::join(contained, " OR ", "FALSE")).push(")");
+                found.extend(self.in_index(conn, part, within)?);
                 if found.len() >= range.limit {
                     return Ok(found);
                 }
