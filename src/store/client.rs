@@ -156,7 +156,7 @@ impl Client {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = client)]
+#[diesel(table_name = client, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     name: String,

@@ -92,7 +92,7 @@ impl Principal {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = principal)]
+#[diesel(table_name = principal, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     email: Option<String>,
