@@ -11,7 +11,7 @@ use crate::{
     hasher::Hasher,
     keys::{KeyRing, MasterKey, Sealer},
     model::{key::SigningAlgorithm, time::Timestamp},
-    store::{self, Store, Target},
+    store::{self, Store, Target, access::AccessCache},
 };
 
 /// How often other processes' changes are looked for.
@@ -37,6 +37,8 @@ pub struct Parts {
     pub fetch: Fetcher,
     /// What is sealed or authenticated under the master key.
     pub seals: Seals,
+    /// What identities may do, compiled.
+    pub access: AccessCache,
 }
 
 /// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
@@ -56,6 +58,10 @@ pub struct Seals {
     pub refresh_successor: Sealer,
     /// Opaque access tokens.
     pub access_token: Sealer,
+    /// Answers that are given again to a request that is made again.
+    pub idempotency: Sealer,
+    /// Positions in lists.
+    pub cursor: Sealer,
 }
 
 impl Seals {
@@ -68,6 +74,8 @@ impl Seals {
             known_device: master.sealer("known device"),
             refresh_successor: master.sealer("refresh successor"),
             access_token: master.sealer("access token"),
+            idempotency: master.sealer("idempotency"),
+            cursor: master.sealer("cursor"),
             master,
         }
     }
@@ -112,7 +120,9 @@ impl App {
         let hasher = Hasher::new(&config.passwords);
         let fetch = Fetcher::new(&config.fetch)?;
         let seals = Seals::new(master);
-        Ok(App(Arc::new(Parts { config, store, keys: ArcSwap::from_pointee(keys), clock, hasher, fetch, seals })))
+        let keys = ArcSwap::from_pointee(keys);
+        let access = AccessCache::default();
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access })))
     }
 
     /// Reads the signing keys again.

@@ -9,8 +9,10 @@
 //! | [`cli`] | one file per command; [`cli::serve`] is the one that matters, [`cli::demo`] is the application that `try` shows |
 //! | [`server`] | from an [`app::App`] to a server that answers: listeners, TLS, limits, faces, graceful stop |
 //! | [`oauth`] | the face for client programs: endpoints, grants, tokens; errors are RFC 6749 JSON |
+//! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
+//! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
 //! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token, grant scopes |
 //! | [`app`] | what a handler may reach |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
@@ -66,8 +68,10 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod directory;
 pub mod fetch;
 pub mod hasher;
+pub mod iam;
 pub mod identity;
 pub mod keys;
 pub mod model;

@@ -12,7 +12,7 @@ use std::{
 const FACES: [&str; 7] = ["oauth", "iam", "me", "graph", "sendings", "appserver", "pages"];
 
 /// What a room may import besides itself and the house's values, `model`. `FACES` stands for all of them.
-const TABLE: [(&[&str], &[&str]); 8] = [
+const TABLE: [(&[&str], &[&str]); 9] = [
     (&["main"], &["cli"]),
     (
         &["cli"],
@@ -20,6 +20,7 @@ const TABLE: [(&[&str], &[&str]); 8] = [
             "server",
             "FACES",
             "web",
+            "directory",
             "identity",
             "app",
             "store",
@@ -37,6 +38,7 @@ const TABLE: [(&[&str], &[&str]); 8] = [
         &[
             "FACES",
             "web",
+            "directory",
             "identity",
             "app",
             "store",
@@ -49,8 +51,9 @@ const TABLE: [(&[&str], &[&str]); 8] = [
             "telemetry",
         ],
     ),
-    (&FACES, &["web", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
-    (&["web"], &["identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
+    (&FACES, &["web", "directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
+    (&["web"], &["directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
+    (&["directory"], &["identity", "store", "keys", "config"]),
     (&["identity"], &["app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
     (&["app"], &["store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
     (&["fetch", "hasher", "telemetry"], &["config"]),

@@ -195,6 +195,15 @@ options! {
         format: LogFormat = LogFormat::Text;
     }
 
+    /// How administrators' programs work with the server.
+    [iam] Iam {
+        /// Existing objects are changed and deleted only under a precondition (`If-Match`); without one the answer is 428.
+        require_if_match: bool = false;
+
+        /// How long events stay in the audit log.
+        audit_retention: Duration = days(400), within days(1)..=days(36_500);
+    }
+
     /// What a request may cost.
     [limits] Limits {
         /// The most bytes of a form or a JSON body.

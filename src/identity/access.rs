@@ -1,45 +1,20 @@
-//! Which scopes a subject may have granted to a client, and what an identity may do.
+//! Which scopes a subject may have granted to a client.
 
 use std::collections::BTreeSet;
 
+pub use crate::store::access::{Access, AccessCache};
 use crate::{
     model::{
-        permission::{Acl, Attributes, Permission, Permissions},
+        permission::Permission,
         scope::{OPENID_SCOPES, Scope},
     },
-    store::{self, Conn, client::Client, principal::Principal},
+    store::client::Client,
 };
 
 /// Resources that this server itself serves, where conditions on objects are checked at each use.
 const OWN_RESOURCES: [&str; 6] = ["iam", "graph", "sendings", "me", "appserver", "oauth"];
 
-/// An identity's roles and what they and its own list allow.
-#[derive(Clone, Debug)]
-pub struct Access {
-    /// The keys of its roles, in order.
-    pub roles: Vec<String>,
-    /// What it may do.
-    pub permissions: Permissions,
-}
-
 impl Access {
-    /// What this principal may do now.
-    pub fn of_principal(conn: &mut Conn, principal: &Principal) -> Result<Access, store::Error> {
-        let (roles, permissions) =
-            store::identity::permissions(conn, &principal.id, &principal.acl, &principal.access_attributes)?;
-        // A person holds what concerns the person by nature; a token's scopes limit it.
-        let by_nature = Acl::of(&["me:*"]).map_err(store::Error::Internal)?;
-        let permissions = permissions.and(&Permissions::compile([&by_nature], &Attributes::new()));
-        Ok(Access { roles, permissions })
-    }
-
-    /// What this client may do now.
-    pub fn of_client(conn: &mut Conn, client: &Client) -> Result<Access, store::Error> {
-        let (roles, permissions) =
-            store::identity::permissions(conn, &client.id, &client.acl, &client.access_attributes)?;
-        Ok(Access { roles, permissions })
-    }
-
     /// granted = requested ∩ what the client may ask for ∩ what the subject holds. OpenID Connect's scopes are held by
     /// every person; a permission scope that is held in part is granted as the parts.
     pub fn grant(&self, requested: &Scope, client: &Client, person: bool) -> Scope {

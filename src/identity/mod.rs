@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod authenticate;
+pub mod bearer;
 pub mod device;
 pub mod session;
 pub mod setup;

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::access::Access;
+use super::access::AccessCache;
 use crate::{
     app::Seals,
     keys::{self, KeyRing},
@@ -75,17 +75,26 @@ pub async fn verify(
     keys: &KeyRing,
     seals: &Seals,
     store: &Store,
+    access: &AccessCache,
     issuer: &str,
     token: &str,
     now: Timestamp,
 ) -> Result<Option<ActiveToken>, store::Error> {
     match read(keys, seals, issuer, token, now) {
-        Some(claims) => store.read(move |conn| active(conn, claims, now)).await,
+        Some(claims) => {
+            let access = access.clone();
+            store.read(move |conn| active(conn, &access, claims, now)).await
+        }
         None => Ok(None),
     }
 }
 
-fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result<Option<ActiveToken>, store::Error> {
+fn active(
+    conn: &mut Conn,
+    cache: &AccessCache,
+    claims: Map<String, Value>,
+    now: Timestamp,
+) -> Result<Option<ActiveToken>, store::Error> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let (Some(subject), Some(client_id), Some(jti)) = (text("sub"), text("client_id"), text("jti")) else {
         return Ok(None);
@@ -107,17 +116,17 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
             if grant.principal_id != principal.id {
                 return Ok(None);
             }
-            let access = Access::of_principal(conn, &principal)?;
+            let access = cache.of_principal(conn, &principal)?;
             (Some(principal), Some(grant), access)
         }
         // the client acts for itself (RFC 9068 §2.2: sub is the client)
-        None if subject == client.id => (None, None, Access::of_client(conn, &client)?),
+        None if subject == client.id => (None, None, cache.of_client(conn, &client)?),
         None => return Ok(None),
     };
     let whole = principal.is_none() && scope.is_empty() && client.scopes.is_empty();
     // what the client may not ask for any more, or the subject does not hold any more, is no scope of the token any more
     let scope = access.grant(&scope, &client, principal.is_some());
-    let permissions = if whole { access.permissions } else { access.permissions.narrowed(&scope) };
+    let permissions = if whole { access.permissions.clone() } else { access.permissions.narrowed(&scope) };
     Ok(Some(ActiveToken {
         jti: jti.to_owned(),
         scope,
@@ -125,7 +134,7 @@ fn active(conn: &mut Conn, claims: Map<String, Value>, now: Timestamp) -> Result
         client,
         principal,
         grant,
-        roles: access.roles,
+        roles: access.roles.clone(),
         permissions,
         claims,
     }))

@@ -8,6 +8,7 @@ pub mod key;
 pub mod password;
 pub mod permission;
 pub mod pkce;
+pub mod problem;
 pub mod redirect_uri;
 pub mod role_key;
 pub mod scope;

@@ -87,7 +87,7 @@ impl fmt::Display for Permission {
 
 /// One line of an access-control list: every permission on every resource that it names, on objects whose attributes
 /// match the holder's for each of `attribute_keys`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AclEntry {
     /// Resource paths or patterns.
@@ -102,7 +102,7 @@ pub struct AclEntry {
 }
 
 /// An access-control list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Acl {
     /// Its lines; the order does not matter.
@@ -137,6 +137,12 @@ impl Acl {
             })
         };
         Ok(Acl { entries: permissions.iter().map(entry).collect::<Result<_, String>>()? })
+    }
+
+    /// The same without its conditions: what it allows at most.
+    pub fn unconditional(&self) -> Acl {
+        let entries = self.entries.iter().cloned();
+        Acl { entries: entries.map(|entry| AclEntry { attribute_keys: Vec::new(), ..entry }).collect() }
     }
 
     /// Checks every line.
@@ -220,6 +226,11 @@ impl Permissions {
             }
         }
         Permissions { rules, attributes: attributes.clone() }
+    }
+
+    /// The attributes of whoever holds this.
+    pub fn attributes(&self) -> &Attributes {
+        &self.attributes
     }
 
     /// The union of both, held by the same identity.
@@ -389,7 +400,8 @@ mod tests {
         };
         let held = Permissions::compile([&acl], &carries(&[("region", "eu"), ("team", "a")]));
         let seen = held.visibility("iam/principals", "read");
-        for object in [&[][..], &[("region", "eu")], &[("region", "eu"), ("team", "b")], &[("team", "a"), ("region", "eu")]]
+        for object in
+            [&[][..], &[("region", "eu")], &[("region", "eu"), ("team", "b")], &[("team", "a"), ("region", "eu")]]
         {
             let object = carries(object);
             assert_eq!(seen.shows(&object), held.allows_on("iam/principals", "read", &object), "{object:?}");

@@ -276,6 +276,7 @@ pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
             client::etag.eq(&row.etag),
         ))
         .execute(&mut **tx)?;
+    super::generation::raise_access(tx, &client.id)?;
     tx.raise()
 }
 

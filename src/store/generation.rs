@@ -2,7 +2,10 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, schema::generation::dsl};
+use super::{
+    Conn, Error, Tx,
+    schema::{generation::dsl, identity, role_generation},
+};
 
 /// The current generation.
 pub fn current(conn: &mut Conn) -> Result<i64, Error> {
@@ -11,5 +14,32 @@ pub fn current(conn: &mut Conn) -> Result<i64, Error> {
 
 pub(super) fn raise(conn: &mut Conn) -> Result<(), Error> {
     diesel::update(dsl::generation.find(1)).set(dsl::value.eq(dsl::value + 1)).execute(conn)?;
+    Ok(())
+}
+
+/// The versions of what an identity may do: its own, and that of all roles. What was compiled under the same two still
+/// holds. `None` if there is no such identity.
+pub fn of_access(conn: &mut Conn, identity_id: &str) -> Result<Option<(i64, i64)>, Error> {
+    Ok(identity::table
+        .inner_join(role_generation::table.on(role_generation::id.eq(1)))
+        .filter(identity::id.eq(identity_id))
+        .select((identity::access_version, role_generation::value))
+        .get_result(conn)
+        .optional()?)
+}
+
+/// Says that what an identity may do has changed: its roles, its list or its attributes.
+pub(super) fn raise_access(tx: &mut Tx<'_>, identity_id: &str) -> Result<(), Error> {
+    diesel::update(identity::table.find(identity_id))
+        .set(identity::access_version.eq(identity::access_version + 1))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Says that what a role allows has changed.
+pub(super) fn raise_roles(tx: &mut Tx<'_>) -> Result<(), Error> {
+    diesel::update(role_generation::table.find(1))
+        .set(role_generation::value.eq(role_generation::value + 1))
+        .execute(&mut **tx)?;
     Ok(())
 }

@@ -7,8 +7,8 @@ use diesel::prelude::*;
 use super::{
     Conn, Error, Tx,
     connection::per_backend,
-    from_json,
-    schema::{identity, identity_role, role},
+    from_json, generation,
+    schema::{identity, identity_role, principal, role},
     to_json,
 };
 use crate::model::{
@@ -82,10 +82,8 @@ pub(super) fn claim_many(tx: &mut Tx<'_>, kind: IdentityKind, ids: &[&str]) -> R
 
 /// Adds many memberships with few statements; identities and roles must be there.
 pub(super) fn give_many(tx: &mut Tx<'_>, held: &[(String, String)]) -> Result<(), Error> {
-    let rows: Vec<_> = held
-        .iter()
-        .map(|(id, key)| (identity_role::identity_id.eq(id), identity_role::role_key.eq(key)))
-        .collect();
+    let rows: Vec<_> =
+        held.iter().map(|(id, key)| (identity_role::identity_id.eq(id), identity_role::role_key.eq(key))).collect();
     per_backend!(&mut **tx, conn => diesel::insert_into(identity_role::table).values(&rows).execute(conn))?;
     Ok(())
 }
@@ -102,6 +100,7 @@ pub fn set_roles(tx: &mut Tx<'_>, id: &str, keys: &[String]) -> Result<Result<()
             .values((identity_role::identity_id.eq(id), identity_role::role_key.eq(key)))
             .execute(&mut **tx)?;
     }
+    generation::raise_access(tx, id)?;
     tx.raise()?;
     Ok(Ok(()))
 }
@@ -143,6 +142,7 @@ pub fn ensure_system_roles(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error>
                 diesel::update(role::table.find(key))
                     .set((role::acl.eq(&acl), role::updated_at.eq(now.millis())))
                     .execute(&mut **tx)?;
+                generation::raise_roles(tx)?;
                 tx.raise()?;
             }
             None => {
@@ -162,4 +162,34 @@ pub fn ensure_system_roles(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+/// The ids of identities with this role, at most `limit`.
+pub fn having_role(conn: &mut Conn, key: &str, limit: i64) -> Result<Vec<String>, Error> {
+    Ok(identity_role::table
+        .filter(identity_role::role_key.eq(key))
+        .order(identity_role::identity_id)
+        .limit(limit)
+        .select(identity_role::identity_id)
+        .load(conn)?)
+}
+
+/// Whether a principal who is not suspended has the role that may do everything.
+pub fn has_owner(conn: &mut Conn) -> Result<bool, Error> {
+    let one: Option<String> = identity_role::table
+        .inner_join(principal::table.on(principal::id.eq(identity_role::identity_id)))
+        .filter(identity_role::role_key.eq(role_key::OWNER))
+        .filter(principal::suspended_at.is_null())
+        .select(principal::id)
+        .limit(1)
+        .get_result(conn)
+        .optional()?;
+    Ok(one.is_some())
+}
+
+/// Takes all roles away, as before the identity itself goes.
+pub fn clear_roles(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
+    diesel::delete(identity_role::table.filter(identity_role::identity_id.eq(id))).execute(&mut **tx)?;
+    generation::raise_access(tx, id)?;
+    tx.raise()
 }

@@ -13,7 +13,9 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
+pub mod access;
 pub mod assertion_jti;
+pub mod audit;
 pub mod authorization_code;
 pub mod client;
 pub mod client_secret;
@@ -23,6 +25,7 @@ mod error;
 pub mod fill;
 pub mod generation;
 pub mod grant;
+pub mod idempotency;
 pub mod identity;
 pub mod listing;
 pub mod migrate;
@@ -160,7 +163,9 @@ impl Store {
                     let _permit = permit;
                     match &*backend {
                         Backend::Sqlite(sqlite) => sqlite.read(f),
-                        Backend::Postgres(_) => Err(Error::Internal("another database than a moment ago".into()).into()),
+                        Backend::Postgres(_) => {
+                            Err(Error::Internal("another database than a moment ago".into()).into())
+                        }
                     }
                 });
                 done.await.map_err(|e| Error::Internal(e.to_string()))?

@@ -2,7 +2,13 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, connection::per_backend, from_json, schema::role, to_json};
+use super::{
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, generation,
+    schema::{identity_role, role},
+    to_json, won,
+};
 use crate::model::{permission::Acl, time::Timestamp};
 
 /// A role.
@@ -80,6 +86,30 @@ pub(super) fn by_keys(conn: &mut Conn, keys: &[String]) -> Result<Vec<Role>, Err
 pub fn insert(tx: &mut Tx<'_>, role: &Role) -> Result<(), Error> {
     diesel::insert_into(role::table).values(row(role)?).execute(&mut **tx).map_err(Error::conflict("key"))?;
     tx.raise()
+}
+
+/// Replaces what a role says, if it is still in the version `etag` (compare-and-set); false if it is not.
+pub fn update(tx: &mut Tx<'_>, role: &Role, etag: &str) -> Result<bool, Error> {
+    let rows = diesel::update(role::table.find(&role.key).filter(role::etag.eq(etag)))
+        .set((
+            role::description.eq(&role.description),
+            role::acl.eq(to_json(&role.acl)?),
+            role::updated_at.eq(role.updated_at.millis()),
+            role::etag.eq(&role.etag),
+        ))
+        .execute(&mut **tx)?;
+    generation::raise_roles(tx)?;
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Takes a role away from everybody and deletes it; false if there is none.
+pub fn delete(tx: &mut Tx<'_>, key: &str) -> Result<bool, Error> {
+    diesel::delete(identity_role::table.filter(identity_role::role_key.eq(key))).execute(&mut **tx)?;
+    let rows = diesel::delete(role::table.find(key)).execute(&mut **tx)?;
+    generation::raise_roles(tx)?;
+    tx.raise()?;
+    Ok(won(rows))
 }
 
 pub(super) fn insert_if_absent(tx: &mut Tx<'_>, role: &Role) -> Result<(), Error> {

@@ -21,6 +21,42 @@ diesel::table! {
         id -> Text,
         kind -> Text,
         deleted_at -> Nullable<BigInt>,
+        access_version -> BigInt,
+    }
+}
+
+diesel::table! {
+    role_generation (id) {
+        id -> BigInt,
+        value -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_event (id) {
+        id -> Text,
+        at -> BigInt,
+        action -> Text,
+        outcome -> Text,
+        code -> Nullable<Text>,
+        actor_kind -> Text,
+        actor_id -> Nullable<Text>,
+        client_id -> Nullable<Text>,
+        ip_address -> Nullable<Text>,
+        request_id -> Text,
+        target_kind -> Text,
+        target_id -> Nullable<Text>,
+        changes -> Text,
+        occurrences -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency (hash) {
+        hash -> Text,
+        request -> Text,
+        sealed_answer -> Text,
+        expires_at -> BigInt,
     }
 }
 
@@ -249,6 +285,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     generation,
     master_key,
     identity,
+    role_generation,
+    audit_event,
+    idempotency,
     principal,
     role,
     identity_role,

@@ -188,16 +188,17 @@ pub fn replace(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error>
 
 /// Ends a session and revokes all that was granted in it: signing out. False if it had ended before.
 pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    tx.raise()?;
     let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set(session::ended_at.eq(now.millis()))
         .execute(&mut **tx)?;
     grant::revoke_of_session(tx, id, now)?;
-    tx.raise()?;
     Ok(won(rows))
 }
 
 /// Ends a principal's sessions, but for `keep`, and revokes all that was granted but for what was granted in `keep`.
 pub fn end_all_of(tx: &mut Tx<'_>, principal_id: &str, keep: Option<&str>, now: Timestamp) -> Result<usize, Error> {
+    tx.raise()?;
     let keep = keep.unwrap_or("");
     let rows = diesel::update(
         session::table
@@ -208,6 +209,5 @@ pub fn end_all_of(tx: &mut Tx<'_>, principal_id: &str, keep: Option<&str>, now: 
     .set(session::ended_at.eq(now.millis()))
     .execute(&mut **tx)?;
     grant::revoke_of_principal(tx, principal_id, keep, now)?;
-    tx.raise()?;
     Ok(rows)
 }

@@ -44,6 +44,16 @@ pub fn resource(
     }))
 }
 
+/// Paths with their methods and handlers.
+pub type Table = Vec<(&'static str, Vec<(Method, Route)>)>;
+
+/// Mounts a table of [`resource`]s.
+pub fn mount(cfg: &mut web::ServiceConfig, table: Table, refuse: fn(&HttpRequest, allow: &str) -> HttpResponse) {
+    for (path, routes) in table {
+        cfg.service(resource(path, routes, refuse));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::{

@@ -1,14 +1,22 @@
 //! What the faces share, below them.
 
+pub mod answer;
 pub mod assets;
+pub mod body;
 pub mod browser;
+pub mod caller;
 pub mod continuation;
 pub mod csrf;
 pub mod forwarded;
 pub mod health;
 pub mod host;
+pub mod idempotency;
+pub mod listing;
 pub mod methods;
 pub mod page;
+pub mod precondition;
 pub mod problem;
+pub mod query;
+pub mod refusals;
 pub mod request;
 pub mod view;

@@ -32,6 +32,16 @@ impl FromRequest for RequestId {
     }
 }
 
+tokio::task_local! {
+    /// The id of the request that this task is answering.
+    static CURRENT: String;
+}
+
+/// The id of the request that this task is answering, for errors that become answers where no request is at hand.
+pub fn current_id() -> String {
+    CURRENT.try_with(Clone::clone).unwrap_or_default()
+}
+
 /// The id of the request; empty where [`observe`] did not see it.
 pub fn request_id(req: &HttpRequest) -> String {
     req.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
@@ -48,7 +58,8 @@ pub async fn observe(
     let span = tracing::info_span!("request", id = %id, method = %req.method(), path = %req.path());
     // probes and style sheets come all the time and tell nothing
     let quiet = req.path().starts_with("/health/") || req.path().contains("/static/");
-    async move {
+    let current = id.clone();
+    let answered = async move {
         let begun = Instant::now();
         let result = next.call(req).await;
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -64,9 +75,8 @@ pub async fn observe(
             false => tracing::info!(status, ms, "answered"),
         }
         Ok(response)
-    }
-    .instrument(span)
-    .await
+    };
+    CURRENT.scope(current, answered.instrument(span)).await
 }
 
 /// The id that a trusted proxy gave, so that its log and ours fit together.

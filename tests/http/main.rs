@@ -5,6 +5,7 @@
 mod support;
 
 mod attacks;
+mod iam;
 mod listing;
 mod oauth;
 mod pages;

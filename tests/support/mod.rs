@@ -6,6 +6,7 @@
 #![allow(dead_code)] // each test binary uses its part
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // as in every test
 
+pub mod api;
 pub mod browser;
 pub mod database;
 pub mod logs;

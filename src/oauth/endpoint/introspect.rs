@@ -5,10 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::App,
-    identity::{
-        access::Access,
-        token::{self, ActiveToken, live_grant},
-    },
+    identity::token::{self, ActiveToken, live_grant},
     model::{
         secret::{Kind, Secret},
         time::Timestamp,
@@ -48,7 +45,7 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
         return refresh_token(app, caller, refresh, now).await;
     }
     let keys = app.keys.load_full();
-    let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), presented, now).await?;
+    let active = token::verify(&keys, &app.seals, &app.store, &app.access, app.config.issuer(), presented, now).await?;
     let Some(active) = active else { return Ok(None) };
     if !may_see(app, &caller, &active).await? {
         return Ok(None);
@@ -62,14 +59,14 @@ async fn may_see(app: &App, caller: &Client, active: &ActiveToken) -> Result<boo
         return Ok(true);
     }
     let audiences: Vec<String> = active.audiences().into_iter().map(str::to_owned).collect();
-    let caller = caller.clone();
+    let (caller, cache) = (caller.clone(), app.access.clone());
     let sees = app.store.read(move |conn| {
         for audience in &audiences {
             if store::client::resource_owner(conn, audience)?.is_some_and(|owner| owner == caller.id) {
                 return Ok(true);
             }
         }
-        Ok::<_, store::Error>(Access::of_client(conn, &caller)?.permissions.allows(RESOURCE, ACTION))
+        Ok::<_, store::Error>(cache.of_client(conn, &caller)?.permissions.allows(RESOURCE, ACTION))
     });
     Ok(sees.await?)
 }

@@ -3,7 +3,6 @@
 use super::{TokenResponse, scope_parameter};
 use crate::{
     app::App,
-    identity::access::Access,
     model::{scope::Scope, time::Timestamp},
     oauth::{
         access_token::{self, AccessToken},
@@ -27,12 +26,13 @@ pub(super) async fn redeem(
     }
     let scope = scope_parameter(params)?;
     let (subject, asked, issuer) = (client.clone(), params.clone(), app.config.issuer().to_owned());
+    let cache = app.access.clone();
     let (access, resources) = app
         .store
         .read(move |conn| {
             let named = resource::requested(conn, &asked, &issuer)?;
             let resources = if named.is_empty() { vec![issuer] } else { named };
-            Ok::<_, OAuthError>((Access::of_client(conn, &subject)?, resources))
+            Ok::<_, OAuthError>((cache.of_client(conn, &subject)?, resources))
         })
         .await?;
     // Without a scope: what is registered. Where nothing is, the token names no scope and holds whatever the client's

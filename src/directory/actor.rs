@@ -1,0 +1,95 @@
+//! Who asks, and from where.
+
+use std::net::IpAddr;
+
+use super::Refusal;
+use crate::model::{
+    permission::{Acl, Attributes, Permissions},
+    problem::Code,
+};
+
+/// What kind of actor it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A human.
+    Principal,
+    /// A client that acts for itself.
+    Client,
+    /// Somebody at the machine's command line, who could write to the database anyway.
+    CommandLine,
+    /// The server itself.
+    System,
+}
+
+impl Kind {
+    /// The word in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Principal => "principal",
+            Kind::Client => "client",
+            Kind::CommandLine => "commandLine",
+            Kind::System => "system",
+        }
+    }
+}
+
+/// Who asks: an identity by an access token, or the command line.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// What it is.
+    pub kind: Kind,
+    /// Its identity; none for the command line.
+    pub id: Option<String>,
+    /// The client whose token it is.
+    pub client_id: Option<String>,
+    /// Whether it has the role that may do everything; what the token allows may be less.
+    pub owner: bool,
+    /// What it may do now, with this token.
+    pub permissions: Permissions,
+    /// From where.
+    pub ip_address: Option<IpAddr>,
+    /// The request in which it asks; empty outside of requests.
+    pub request_id: String,
+}
+
+impl Actor {
+    /// The command line: it may do everything.
+    pub fn command_line() -> Actor {
+        let everything = Acl::of(&["*:*"]).unwrap_or_default();
+        Actor {
+            kind: Kind::CommandLine,
+            id: None,
+            client_id: None,
+            owner: true,
+            permissions: Permissions::compile([&everything], &Attributes::new()),
+            ip_address: None,
+            request_id: String::new(),
+        }
+    }
+
+    /// Whether this is the identity itself.
+    pub fn is(&self, identity: &str) -> bool {
+        self.id.as_deref() == Some(identity)
+    }
+
+    /// Whether `action` on `resource` is allowed for an object with these attributes.
+    pub fn may(&self, resource: &str, action: &str, object: &Attributes) -> bool {
+        self.permissions.allows_on(resource, action, object)
+    }
+
+    /// The same, as a refusal that names the permission.
+    ///
+    /// # Errors
+    /// [`Code::PermissionMissing`].
+    pub fn must(&self, resource: &str, action: &str, object: &Attributes) -> Result<(), Refusal> {
+        if self.may(resource, action, object) {
+            return Ok(());
+        }
+        Err(missing(resource, action))
+    }
+}
+
+/// The refusal of whoever lacks a permission.
+pub fn missing(resource: &str, action: &str) -> Refusal {
+    Refusal::new(Code::PermissionMissing, format!("expected the permission {resource}:{action}, which the token lacks"))
+}

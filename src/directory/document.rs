@@ -1,0 +1,222 @@
+//! Reading what somebody sent about an object: flat members, the same members inside `properties`, and what was read and
+//! is written back.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::Refusal;
+use crate::model::{
+    id::shown,
+    problem::{Code, Fault, Problem},
+};
+
+/// Brings a body into one flat form.
+///
+/// - `mirrored`: the members that stand both flat and in `properties`. Where both are given and differ, the one that
+///   differs from `stored` (the object as it is answered now) wins; two different changes are refused.
+/// - `read_only`: members of the answer that cannot be set. They are accepted, and dropped, where they are as stored.
+///   For an object that does not exist yet they are accepted where `stored` has none, so that what was exported can be
+///   imported: pass an object with what they will be, such as `id` and `type`.
+///
+/// What remains in `properties` are custom keys.
+///
+/// # Errors
+/// [`Code::ConflictingValues`], [`Code::FieldMalformed`] where `properties` is no object, [`Code::FieldInvalid`] where a
+/// read-only member is to be changed.
+pub fn flatten(
+    mut body: Map<String, Value>,
+    mirrored: &[&str],
+    read_only: &[&str],
+    stored: &Map<String, Value>,
+) -> Result<Map<String, Value>, Refusal> {
+    let mut faults = Vec::new();
+    if let Some(properties) = body.get("properties") {
+        let Value::Object(mut custom) = properties.clone() else {
+            return Err(Refusal::at(
+                Code::FieldMalformed,
+                "/properties",
+                format!("expected an object, got {}", kind(properties)),
+            ));
+        };
+        for &name in mirrored {
+            let Some(inside) = custom.remove(name) else { continue };
+            let current = stored.get(name).unwrap_or(&Value::Null);
+            match body.get(name) {
+                None => {
+                    body.insert(name.to_owned(), inside);
+                }
+                Some(flat) if *flat == inside || inside == *current => {}
+                Some(flat) if flat == current => {
+                    body.insert(name.to_owned(), inside);
+                }
+                Some(flat) => faults.push(Fault {
+                    code: Code::ConflictingValues,
+                    message: format!(
+                        "expected one new value, got {} here and {} in properties",
+                        brief(flat),
+                        brief(&inside)
+                    ),
+                    pointer: Some(format!("/{name}")),
+                    details: None,
+                }),
+            }
+        }
+        body.insert("properties".to_owned(), Value::Object(custom));
+    }
+    for &name in read_only {
+        let Some(given) = body.remove(name) else { continue };
+        let current = stored.get(name).unwrap_or(&Value::Null);
+        if given != *current {
+            faults.push(Fault {
+                code: Code::FieldInvalid,
+                message: format!("cannot be set here: expected {} or nothing, got {}", brief(current), brief(&given)),
+                pointer: Some(format!("/{name}")),
+                details: None,
+            });
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(body),
+        false => Err(Problem::of(faults).into()),
+    }
+}
+
+/// Takes the version out of a body: `etag`, or `eTag` as answers call it.
+///
+/// # Errors
+/// [`Code::ConflictingValues`] where both are there and differ, [`Code::FieldMalformed`] where it is no text.
+pub fn take_etag(body: &mut Map<String, Value>) -> Result<Option<String>, Refusal> {
+    let mut found: Option<String> = None;
+    for name in ["etag", "eTag"] {
+        match body.remove(name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(etag)) => {
+                let etag = etag.trim_matches('"').to_owned();
+                if found.as_ref().is_some_and(|other| *other != etag) {
+                    return Err(Refusal::at(Code::ConflictingValues, "/etag", "expected the same as in eTag"));
+                }
+                found = Some(etag);
+            }
+            Some(other) => {
+                let message = format!("expected a string, got {}", kind(&other));
+                return Err(Refusal::at(Code::FieldMalformed, format!("/{name}"), message));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Reads a body into its type, which denies unknown fields.
+///
+/// # Errors
+/// [`Code::UnknownField`] or [`Code::FieldMalformed`], with the place.
+pub fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+    serde_path_to_error::deserialize(body).map_err(|error| {
+        let mut pointer = String::new();
+        for segment in error.path() {
+            use serde_path_to_error::Segment;
+            match segment {
+                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+                Segment::Map { key } => pointer.push_str(&format!("/{}", escaped(key))),
+                Segment::Enum { variant } => pointer.push_str(&format!("/{}", escaped(variant))),
+                Segment::Unknown => {}
+            }
+        }
+        let message = error.inner().to_string();
+        let code = if message.starts_with("unknown field") { Code::UnknownField } else { Code::FieldMalformed };
+        Refusal::at(code, pointer, message)
+    })
+}
+
+/// For `#[serde(default, deserialize_with = "given")]` on an `Option<Option<T>>`: absent is `None`, null `Some(None)`.
+///
+/// # Errors
+/// As `T`'s.
+pub fn given<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de>,
+{
+    serde::Deserialize::deserialize(deserializer).map(Some)
+}
+
+/// A key as part of a pointer (RFC 6901 §3).
+fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// What kind of JSON value it is.
+pub fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+fn brief(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("'{}'", shown(text)),
+        other => shown(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn flat(body: Value, stored: Value) -> Result<Value, Code> {
+        let (Value::Object(body), Value::Object(stored)) = (body, stored) else { unreachable!() };
+        flatten(body, &["name", "email"], &["id", "createdAt"], &stored)
+            .map(Value::Object)
+            .map_err(|refusal| refusal.problem().code)
+    }
+
+    #[test]
+    fn flat_and_inside_properties_mean_the_same() {
+        let stored = json!({"id": "1", "name": "Ada", "email": null});
+        assert_eq!(
+            flat(json!({"properties": {"name": "B", "x": 1}}), stored.clone()).unwrap(),
+            json!({"name": "B", "properties": {"x": 1}})
+        );
+        // the one that differs from what is stored wins
+        for body in
+            [json!({"name": "B", "properties": {"name": "Ada"}}), json!({"name": "Ada", "properties": {"name": "B"}})]
+        {
+            assert_eq!(flat(body, stored.clone()).unwrap(), json!({"name": "B", "properties": {}}));
+        }
+        let both = json!({"name": "B", "properties": {"name": "C"}});
+        assert_eq!(flat(both, stored).unwrap_err(), Code::ConflictingValues);
+    }
+
+    #[test]
+    fn what_cannot_be_set_may_be_written_back_unchanged() {
+        let stored = json!({"id": "1", "createdAt": "t"});
+        assert_eq!(
+            flat(json!({"id": "1", "createdAt": "t", "name": "x"}), stored.clone()).unwrap(),
+            json!({"name": "x"})
+        );
+        assert_eq!(flat(json!({"id": "2"}), stored.clone()).unwrap_err(), Code::FieldInvalid);
+        assert_eq!(flat(json!({"properties": []}), stored).unwrap_err(), Code::FieldMalformed);
+    }
+
+    #[test]
+    fn unknown_fields_and_wrong_types_are_named_with_their_place() {
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(deny_unknown_fields)]
+        #[allow(dead_code)]
+        struct Input {
+            tags: Vec<String>,
+        }
+        let problem = |body| read::<Input>(body).unwrap_err().problem();
+        let wrong = problem(json!({"tags": ["a", 1]}));
+        assert_eq!((wrong.code, wrong.errors[0].pointer.as_deref()), (Code::FieldMalformed, Some("/tags/1")));
+        let unknown = problem(json!({"tags": [], "x/y": 1}));
+        assert_eq!((unknown.code, unknown.errors[0].pointer.as_deref()), (Code::UnknownField, Some("/x~1y")));
+    }
+}

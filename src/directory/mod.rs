@@ -1,0 +1,28 @@
+//! What administrators do with principals, clients and roles, and people with themselves: shared by every face that does
+//! it (REST, self service, command line, pages).
+//!
+//! Each function takes a transaction, the [`Actor`] who asks, and a document; it checks what the actor may do, keeps the
+//! rules (preconditions, escalation, the last owner, what is built in), writes, and notes the change in the audit log in
+//! the same transaction. Whoever calls it hands in what may not happen inside a transaction: hashes, secrets, times.
+//!
+//! # One after the other
+//!
+//! Such a write begins with [`store::Tx::raise`]: on PostgreSQL the generation's row lock makes administrators' writes
+//! happen one after the other, on every node, so that what was checked still holds when it is written (the last owner, a
+//! role that is free). The embedded database has one writer anyway. Objects are replaced under their ETag besides
+//! (compare-and-set), since sign-in pages write, too.
+
+pub mod actor;
+pub mod audit;
+pub mod document;
+pub mod guard;
+pub mod precondition;
+mod refusal;
+pub mod role;
+
+pub use actor::Actor;
+pub use precondition::Precondition;
+pub use refusal::Refusal;
+
+#[allow(unused_imports)] // named in the documentation
+use crate::store;

@@ -1,0 +1,220 @@
+//! The audit log: who changed what, from where, and who was refused. Rows are only added and, after a time, purged.
+
+use diesel::prelude::*;
+use serde_json::Value;
+
+use super::{Conn, Error, Tx, from_json, schema::audit_event, to_json};
+use crate::model::time::Timestamp;
+
+/// One member of an object that was changed.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Change {
+    /// Which member (RFC 6901).
+    pub path: String,
+    /// What it was; null if it was not there.
+    pub from: Value,
+    /// What it is now; null if it is not there any more.
+    pub to: Value,
+}
+
+/// An event. It holds no secrets.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// A version 7 UUID: events lie in the order of time.
+    pub id: String,
+    /// When it happened.
+    pub at: Timestamp,
+    /// `principal.update`, `client.secret.create`, …
+    pub action: String,
+    /// Why it was refused; none if it was done.
+    pub refused: Option<String>,
+    /// `principal`, `client`, `commandLine` or `system`.
+    pub actor_kind: String,
+    /// The identity that acted.
+    pub actor_id: Option<String>,
+    /// By which client's token.
+    pub client_id: Option<String>,
+    /// From where.
+    pub ip_address: Option<String>,
+    /// In which request.
+    pub request_id: String,
+    /// `principal`, `client`, `role`, `session`, …
+    pub target_kind: String,
+    /// Its id.
+    pub target_id: Option<String>,
+    /// What was changed.
+    pub changes: Vec<Change>,
+    /// How often it happened; refusals that repeat are one event.
+    pub occurrences: i64,
+}
+
+/// From where somebody acts.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The address.
+    pub ip_address: Option<String>,
+    /// The client whose token or page it is.
+    pub client_id: Option<String>,
+    /// The request.
+    pub request_id: String,
+}
+
+impl Event {
+    /// What a person did to something, without changes.
+    pub fn by(principal_id: &str, origin: &Origin, action: &str, target: (&str, &str), now: Timestamp) -> Event {
+        Event {
+            id: crate::model::id::generate(now),
+            at: now,
+            action: action.to_owned(),
+            refused: None,
+            actor_kind: "principal".to_owned(),
+            actor_id: Some(principal_id.to_owned()),
+            client_id: origin.client_id.clone(),
+            ip_address: origin.ip_address.clone(),
+            request_id: origin.request_id.clone(),
+            target_kind: target.0.to_owned(),
+            target_id: Some(target.1.to_owned()),
+            changes: Vec::new(),
+            occurrences: 1,
+        }
+    }
+}
+
+/// The row of an event.
+#[derive(Queryable, Selectable, Insertable, QueryableByName)]
+#[diesel(table_name = audit_event)]
+pub(super) struct Row {
+    id: String,
+    at: i64,
+    action: String,
+    outcome: String,
+    code: Option<String>,
+    actor_kind: String,
+    actor_id: Option<String>,
+    client_id: Option<String>,
+    ip_address: Option<String>,
+    request_id: String,
+    target_kind: String,
+    target_id: Option<String>,
+    changes: String,
+    occurrences: i64,
+}
+
+impl TryFrom<Row> for Event {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Event, Error> {
+        Ok(Event {
+            changes: from_json("audit_event.changes", &row.changes)?,
+            id: row.id,
+            at: Timestamp::from_millis(row.at),
+            action: row.action,
+            refused: row.code,
+            actor_kind: row.actor_kind,
+            actor_id: row.actor_id,
+            client_id: row.client_id,
+            ip_address: row.ip_address,
+            request_id: row.request_id,
+            target_kind: row.target_kind,
+            target_id: row.target_id,
+            occurrences: row.occurrences,
+        })
+    }
+}
+
+/// Adds an event.
+pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), Error> {
+    let row = Row {
+        id: event.id.clone(),
+        at: event.at.millis(),
+        action: event.action.clone(),
+        outcome: if event.refused.is_some() { "refused" } else { "succeeded" }.to_owned(),
+        code: event.refused.clone(),
+        actor_kind: event.actor_kind.clone(),
+        actor_id: event.actor_id.clone(),
+        client_id: event.client_id.clone(),
+        ip_address: event.ip_address.clone(),
+        request_id: event.request_id.clone(),
+        target_kind: event.target_kind.clone(),
+        target_id: event.target_id.clone(),
+        changes: to_json(&event.changes)?,
+        occurrences: event.occurrences,
+    };
+    diesel::insert_into(audit_event::table).values(row).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// What to look for; everything that is set must fit.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// This action, or with a `.` at its end all that begin like this.
+    pub action: Option<String>,
+    /// By this identity.
+    pub actor_id: Option<String>,
+    /// On this object.
+    pub target_id: Option<String>,
+    /// On this kind of object.
+    pub target_kind: Option<String>,
+    /// Only what was refused, or only what was done.
+    pub refused: Option<bool>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+/// At most `limit` events that fit, after `position` (an event's id) in this direction of time.
+pub fn list(
+    conn: &mut Conn,
+    filter: &Filter,
+    position: Option<&str>,
+    newest_first: bool,
+    limit: i64,
+) -> Result<Vec<Event>, Error> {
+    let mut query = audit_event::table.select(Row::as_select()).into_boxed();
+    if let Some(action) = &filter.action {
+        query = match action.ends_with('.') {
+            // the character after the dot: all that begin like this, as a range of the index
+            true => query
+                .filter(audit_event::action.ge(action.clone()))
+                .filter(audit_event::action.lt(format!("{}/", action.trim_end_matches('.')))),
+            false => query.filter(audit_event::action.eq(action.clone())),
+        };
+    }
+    if let Some(actor) = &filter.actor_id {
+        query = query.filter(audit_event::actor_id.eq(actor.clone()));
+    }
+    if let Some(target) = &filter.target_id {
+        query = query.filter(audit_event::target_id.eq(target.clone()));
+    }
+    if let Some(kind) = &filter.target_kind {
+        query = query.filter(audit_event::target_kind.eq(kind.clone()));
+    }
+    if let Some(refused) = filter.refused {
+        query = query.filter(audit_event::outcome.eq(if refused { "refused" } else { "succeeded" }));
+    }
+    // ids begin with their time, so that a range of time is a range of the key
+    if let Some(since) = filter.since {
+        query = query.filter(audit_event::id.ge(first_id(since)));
+    }
+    if let Some(until) = filter.until {
+        query = query.filter(audit_event::id.lt(first_id(until)));
+    }
+    query = match (position, newest_first) {
+        (Some(position), true) => query.filter(audit_event::id.lt(position.to_owned())),
+        (Some(position), false) => query.filter(audit_event::id.gt(position.to_owned())),
+        (None, _) => query,
+    };
+    query = match newest_first {
+        true => query.order(audit_event::id.desc()),
+        false => query.order(audit_event::id.asc()),
+    };
+    let rows: Vec<Row> = query.limit(limit).load(conn)?;
+    rows.into_iter().map(Event::try_from).collect()
+}
+
+/// The least version 7 UUID of a time (RFC 9562 §5.7).
+fn first_id(at: Timestamp) -> String {
+    let millis = u64::try_from(at.millis()).unwrap_or(0);
+    format!("{:08x}-{:04x}-7000-8000-000000000000", millis >> 16, millis & 0xffff)
+}

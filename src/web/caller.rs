@@ -1,0 +1,146 @@
+//! Who calls an API, and whether they may: an extractor, so that a handler that needs a permission says so in its
+//! signature and cannot forget to ask.
+
+use std::{future::Future, marker::PhantomData, pin::Pin};
+
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+
+use super::{
+    forwarded::client_address,
+    problem::{Challenge, Declined},
+    request::request_id,
+};
+use crate::{
+    app::App,
+    directory::{
+        Actor, Refusal,
+        actor::{self, Kind},
+    },
+    identity::bearer::{self, Bearer},
+    model::problem::Code,
+};
+
+/// A permission that a handler needs.
+pub trait Need: 'static {
+    /// The resource, such as `iam/principals`.
+    const RESOURCE: &'static str;
+    /// What is to be done with it, such as `read`.
+    const ACTION: &'static str;
+}
+
+macro_rules! needs {
+    ($($name:ident = $resource:literal $action:literal,)+) => {
+        $(
+            #[doc = concat!("`", $resource, ":", $action, "`")]
+            #[derive(Debug)]
+            pub enum $name {}
+
+            impl super::Need for $name {
+                const RESOURCE: &'static str = $resource;
+                const ACTION: &'static str = $action;
+            }
+        )+
+
+        /// All of them, as `resource:action`.
+        pub const ALL: &[&str] = &[$(concat!($resource, ":", $action),)+];
+    };
+}
+
+/// The permissions that handlers need.
+pub mod need {
+    needs! {
+        PrincipalsRead = "iam/principals" "read",
+        PrincipalsWrite = "iam/principals" "write",
+        PrincipalsDelete = "iam/principals" "delete",
+        ClientsRead = "iam/clients" "read",
+        ClientsWrite = "iam/clients" "write",
+        ClientsDelete = "iam/clients" "delete",
+        RolesRead = "iam/roles" "read",
+        RolesWrite = "iam/roles" "write",
+        RolesDelete = "iam/roles" "delete",
+        SessionsRead = "iam/sessions" "read",
+        SessionsDelete = "iam/sessions" "delete",
+        AuditRead = "iam/audit" "read",
+        ProfileRead = "me/profile" "read",
+        ProfileWrite = "me/profile" "write",
+        PasswordWrite = "me/password" "write",
+        EmailWrite = "me/email" "write",
+        SettingsRead = "me/settings" "read",
+        SettingsWrite = "me/settings" "write",
+        PatRead = "me/pat" "read",
+        PatWrite = "me/pat" "write",
+        PatDelete = "me/pat" "delete",
+        MySessionsRead = "me/sessions" "read",
+        MySessionsDelete = "me/sessions" "delete",
+        ConsentsRead = "me/consents" "read",
+        ConsentsDelete = "me/consents" "delete",
+    }
+}
+
+/// A caller whose token holds now and allows `N`, be it only for objects with certain attributes: what the handler does
+/// with an object it does as [`Caller::actor`], which looks at the object.
+#[derive(Debug)]
+pub struct Caller<N: Need> {
+    /// Who acts.
+    pub actor: Actor,
+    /// Who is behind the token.
+    pub bearer: Bearer,
+    need: PhantomData<N>,
+}
+
+impl<N: Need> FromRequest for Caller<N> {
+    type Error = Declined;
+    type Future = Pin<Box<dyn Future<Output = Result<Caller<N>, Declined>>>>;
+
+    fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let req = req.clone();
+        Box::pin(async move {
+            let (bearer, actor) = identify(&req).await?;
+            // what is refused from here on is refused to somebody who is known
+            req.extensions_mut().insert(actor.clone());
+            if !actor.permissions.allows(N::RESOURCE, N::ACTION) {
+                return Err(Declined::from(actor::missing(N::RESOURCE, N::ACTION))
+                    .challenge(Challenge::InsufficientScope(N::RESOURCE, N::ACTION)));
+            }
+            Ok(Caller { actor, bearer, need: PhantomData })
+        })
+    }
+}
+
+async fn identify(req: &HttpRequest) -> Result<(Bearer, Actor), Declined> {
+    let app = req
+        .app_data::<web::Data<App>>()
+        .ok_or_else(|| Declined::from(Refusal::new(Code::Internal, "the server is not set up")))?;
+    let presented = presented(req)?;
+    let bearer = bearer::identify(app, &presented).await.map_err(Refusal::from)?.ok_or_else(|| {
+        Declined::from(Refusal::new(Code::TokenInvalid, Code::TokenInvalid.meaning().trim()))
+            .challenge(Challenge::InvalidToken)
+    })?;
+    let actor = Actor {
+        kind: if bearer.principal.is_some() { Kind::Principal } else { Kind::Client },
+        id: Some(bearer.subject.clone()),
+        client_id: bearer.client_id.clone(),
+        owner: bearer.roles.iter().any(|role| role == crate::model::role_key::OWNER),
+        permissions: bearer.permissions.clone(),
+        ip_address: client_address(req, &app.config),
+        request_id: request_id(req),
+    };
+    Ok((bearer, actor))
+}
+
+/// The bearer token of a request (RFC 6750 §2.1); in no other place (RFC 9700 §4.3.2).
+fn presented(req: &HttpRequest) -> Result<String, Declined> {
+    let missing = || {
+        let detail = "expected an access token in the Authorization header, as Bearer, got none";
+        Declined::from(Refusal::new(Code::TokenMissing, detail)).challenge(Challenge::NoToken)
+    };
+    let mut headers = req.headers().get_all(header::AUTHORIZATION);
+    let value = headers.next().ok_or_else(missing)?;
+    if headers.next().is_some() {
+        return Err(Refusal::new(Code::HeaderInvalid, "expected one Authorization header, got several").into());
+    }
+    match value.to_str().ok().and_then(|value| value.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok(token.trim().to_owned()),
+        _ => Err(missing()),
+    }
+}

@@ -1,0 +1,3 @@
+//! The administrators' API.
+
+mod roles;
