@@ -60,6 +60,8 @@ pub struct Seals {
     pub access_token: Sealer,
     /// Answers that are given again to a request that is made again.
     pub idempotency: Sealer,
+    /// Positions in lists.
+    pub cursor: Sealer,
 }
 
 impl Seals {
@@ -73,6 +75,7 @@ impl Seals {
             refresh_successor: master.sealer("refresh successor"),
             access_token: master.sealer("access token"),
             idempotency: master.sealer("idempotency"),
+            cursor: master.sealer("cursor"),
             master,
         }
     }

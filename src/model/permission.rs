@@ -400,7 +400,8 @@ mod tests {
         };
         let held = Permissions::compile([&acl], &carries(&[("region", "eu"), ("team", "a")]));
         let seen = held.visibility("iam/principals", "read");
-        for object in [&[][..], &[("region", "eu")], &[("region", "eu"), ("team", "b")], &[("team", "a"), ("region", "eu")]]
+        for object in
+            [&[][..], &[("region", "eu")], &[("region", "eu"), ("team", "b")], &[("team", "a"), ("region", "eu")]]
         {
             let object = carries(object);
             assert_eq!(seen.shows(&object), held.allows_on("iam/principals", "read", &object), "{object:?}");

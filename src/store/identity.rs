@@ -82,10 +82,8 @@ pub(super) fn claim_many(tx: &mut Tx<'_>, kind: IdentityKind, ids: &[&str]) -> R
 
 /// Adds many memberships with few statements; identities and roles must be there.
 pub(super) fn give_many(tx: &mut Tx<'_>, held: &[(String, String)]) -> Result<(), Error> {
-    let rows: Vec<_> = held
-        .iter()
-        .map(|(id, key)| (identity_role::identity_id.eq(id), identity_role::role_key.eq(key)))
-        .collect();
+    let rows: Vec<_> =
+        held.iter().map(|(id, key)| (identity_role::identity_id.eq(id), identity_role::role_key.eq(key))).collect();
     per_backend!(&mut **tx, conn => diesel::insert_into(identity_role::table).values(&rows).execute(conn))?;
     Ok(())
 }

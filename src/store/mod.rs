@@ -163,7 +163,9 @@ impl Store {
                     let _permit = permit;
                     match &*backend {
                         Backend::Sqlite(sqlite) => sqlite.read(f),
-                        Backend::Postgres(_) => Err(Error::Internal("another database than a moment ago".into()).into()),
+                        Backend::Postgres(_) => {
+                            Err(Error::Internal("another database than a moment ago".into()).into())
+                        }
                     }
                 });
                 done.await.map_err(|e| Error::Internal(e.to_string()))?

@@ -49,8 +49,26 @@ const NAMES: [&str; 8] = ["Ada", "ada lovelace", "Çelik Ömer", "ÖMER", "Bo%b_
 const DOMAINS: [&str; 2] = ["example.org", "Mail.Example"];
 const ROLES: [&str; 5] = ["support:agent", "support:lead", "store:clerk", "store:lead", "portal:x"];
 const NEEDLES: [&str; 20] = [
-    "a", "AD", "ada", "Lovelace", "ömer", "%", "_", "\\", "b_\\", "example", "EXAMPLE.ORG", "@mail.example", "maria schmi",
-    "+4917", "nobody at all", "ʻo", "7@", "\"", "l\0", "ada lovelace",
+    "a",
+    "AD",
+    "ada",
+    "Lovelace",
+    "ömer",
+    "%",
+    "_",
+    "\\",
+    "b_\\",
+    "example",
+    "EXAMPLE.ORG",
+    "@mail.example",
+    "maria schmi",
+    "+4917",
+    "nobody at all",
+    "ʻo",
+    "7@",
+    "\"",
+    "l\0",
+    "ada lovelace",
 ];
 
 #[derive(Clone)]
@@ -157,7 +175,9 @@ fn remove(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
 /// The next number of registration, so that what is added lies in other blocks of the index of texts.
 fn skip_to(tx: &mut Tx<'_>, seq: i64) -> Result<(), Error> {
     match &mut **tx {
-        Conn::Sqlite(conn) => conn.batch_execute(&format!("UPDATE tally SET value = {seq} WHERE name = 'principal.seq'"))?,
+        Conn::Sqlite(conn) => {
+            conn.batch_execute(&format!("UPDATE tally SET value = {seq} WHERE name = 'principal.seq'"))?
+        }
         Conn::Postgres(conn) => conn.batch_execute(&format!("SELECT setval('principal_seq', {seq})"))?,
     }
     Ok(())
@@ -375,7 +395,9 @@ async fn clients_of_the_system_and_suspended_ones_are_hidden_unless_asked_for() 
     app.app
         .store
         .write(move |tx| {
-            for (n, (suspended, system)) in [(false, false), (true, false), (false, true), (true, true)].iter().enumerate() {
+            for (n, (suspended, system)) in
+                [(false, false), (true, false), (false, true), (true, true)].iter().enumerate()
+            {
                 let name = format!("{} {n}", ["Übersicht", "ÜBER", "Shop", "über"][n]);
                 let mut client = Client::new(format!("client-{n}"), name, AuthMethod::None, now);
                 client.suspended_at = suspended.then_some(now);
@@ -420,12 +442,8 @@ async fn clients_of_the_system_and_suspended_ones_are_hidden_unless_asked_for() 
             }
         }
         let named = ClientFilter { name: Some("über".to_owned()), ..filter.clone() };
-        let listed = app
-            .app
-            .store
-            .list(move |conn| clients::list(conn, &named, &Page::first(50, Order::Name)))
-            .await
-            .unwrap();
+        let listed =
+            app.app.store.list(move |conn| clients::list(conn, &named, &Page::first(50, Order::Name))).await.unwrap();
         assert!(listed.items.iter().all(|(row, _)| row.id != "client-2"));
         assert_eq!(listed.items.len(), shown.iter().filter(|id| *id != "client-2").count());
     }

@@ -154,6 +154,11 @@ pub struct Listed<T> {
 }
 
 impl<T> Listed<T> {
+    /// The same page with other items, such as documents made from rows.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Listed<U> {
+        Listed { items: self.items.into_iter().map(f).collect(), total: self.total, first: self.first, last: self.last }
+    }
+
     /// A list without rows.
     fn empty() -> Listed<T> {
         Listed { items: Vec::new(), total: Total::Exact(0), first: None, last: None }

@@ -98,4 +98,3 @@ pub fn list(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Li
     });
     Ok(arranged(keys, rows.collect(), total))
 }
-

@@ -38,6 +38,7 @@ pub fn list(conn: &mut Conn, prefix: &str, page: &Page) -> Result<Listed<Role>, 
     let mut rows = role::by_keys(conn, &keys)?;
     let position = |key: &String| Key { sort: Sort::Text(key.clone()), seq: 0 };
     let (first, last) = (keys.first().map(position), keys.last().map(position));
-    let items = keys.iter().filter_map(|key| rows.iter().position(|row| row.key == *key).map(|at| rows.swap_remove(at)));
+    let items =
+        keys.iter().filter_map(|key| rows.iter().position(|row| row.key == *key).map(|at| rows.swap_remove(at)));
     Ok(Listed { items: items.collect(), total, first, last })
 }

@@ -84,12 +84,8 @@ impl Wanted {
             return Ok((Vec::new(), Total::Exact(0)));
         }
         let ascends = page.ascends();
-        let range = Range {
-            order: page.order,
-            ascends,
-            beyond: page.position.as_ref().map(|(_, key)| key),
-            limit: page.limit,
-        };
+        let range =
+            Range { order: page.order, ascends, beyond: page.position.as_ref().map(|(_, key)| key), limit: page.limit };
         let counting = Range { order: Order::CreatedAt, ascends: true, beyond: None, limit: BOUND + 1 };
         let (mut keys, total) = if self.is_plain() {
             let keys = self.walk(conn, range)?;
@@ -448,10 +444,8 @@ pub(super) fn tally<'n>(conn: &mut Conn, names: impl IntoIterator<Item = &'n str
 
 /// The keys of roles that begin like this, up to one more than can be merged.
 fn role_keys(conn: &mut Conn, prefix: &str) -> Result<Vec<String>, Error> {
-    let sql = Sql::new(format!(
-        "SELECT key AS word FROM role WHERE key >= ? AND key < ? ORDER BY key LIMIT {}",
-        STREAMS + 1
-    ));
+    let sql =
+        Sql::new(format!("SELECT key AS word FROM role WHERE key >= ? AND key < ? ORDER BY key LIMIT {}", STREAMS + 1));
     let words: Vec<Word> = sql.text(prefix).text(&after_prefix(prefix)).load(conn)?;
     Ok(words.into_iter().map(|word| word.word).collect())
 }

@@ -39,12 +39,8 @@ pub(super) fn grams(needle: &str) -> Vec<String> {
         len => (6, (len / 8).clamp(2, 6)),
     };
     let last = chars.len() - width;
-    let mut grams: Vec<String> = (0..last)
-        .step_by(step)
-        .chain([last])
-        .take(16)
-        .map(|at| chars[at..at + width].iter().collect())
-        .collect();
+    let mut grams: Vec<String> =
+        (0..last).step_by(step).chain([last]).take(16).map(|at| chars[at..at + width].iter().collect()).collect();
     grams.sort();
     grams.dedup();
     grams
@@ -98,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_text_that_contains_a_needle_has_its_grams() {
-        for needle in ["a", "ab", "abc", "abcde", "abcdef", "åda löv", "ada.lovelace@example.org", &"xyz".repeat(60)] {
+        for needle in ["a", "ab", "abc", "abcde", "abcdef", "åda löv", "ada.lovelace@example.org", &"xyz".repeat(60)]
+        {
             let grams = grams(needle);
             assert!(!grams.is_empty() && grams.len() <= 16, "{needle}");
             assert!(grams.iter().all(|gram| needle.contains(gram.as_str())), "{needle}: {grams:?}");
