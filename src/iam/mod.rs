@@ -12,12 +12,14 @@ use crate::{
     web::{methods::Table, problem},
 };
 
-mod role;
+pub mod audit;
+pub mod role;
 
 /// The routes: a path, its methods, and their handlers, each of which names the permission that it needs in its signature.
 pub fn routes() -> Table {
     let (get, put, delete) = (|| Method::GET, || Method::PUT, || Method::DELETE);
     vec![
+        ("/resources/iam/audit", vec![(get(), web::to(audit::list))]),
         ("/resources/iam/roles", vec![(get(), web::to(role::list))]),
         (
             "/resources/iam/roles/{key}",

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     keys::Sealer,
@@ -44,6 +45,8 @@ pub struct Kind {
     pub many: &'static [&'static str],
     /// What it can be ordered by; the first is the default.
     pub orders: &'static [Order],
+    /// Which way the default runs.
+    pub direction: Direction,
 }
 
 /// Principals.
@@ -53,6 +56,7 @@ pub const PRINCIPALS: Kind = Kind {
     flags: &["includeSuspended"],
     many: &["roles"],
     orders: &principals::ORDERS,
+    direction: Direction::Ascending,
 };
 
 /// Clients.
@@ -62,10 +66,29 @@ pub const CLIENTS: Kind = Kind {
     flags: &["includeSuspended", "includeSystem"],
     many: &["roles"],
     orders: &clients::ORDERS,
+    direction: Direction::Ascending,
 };
 
 /// Roles.
-pub const ROLES: Kind = Kind { resource: "roles", texts: &["prefix"], flags: &[], many: &[], orders: &roles::ORDERS };
+pub const ROLES: Kind = Kind {
+    resource: "roles",
+    texts: &["prefix"],
+    flags: &[],
+    many: &[],
+    orders: &roles::ORDERS,
+    direction: Direction::Ascending,
+};
+
+/// Events of the audit log.
+pub const EVENTS: Kind = Kind {
+    resource: "events",
+    texts: &["actor", "action", "client", "target", "targetType", "outcome", "since", "until"],
+    flags: &[],
+    many: &[],
+    orders: &[Order::At],
+    // the newest first
+    direction: Direction::Descending,
+};
 
 /// A list as it was asked for.
 #[derive(Clone, Debug)]
@@ -123,7 +146,7 @@ impl ListQuery {
             },
         };
         let (order, direction) = match one("orderBy") {
-            None => (kind.orders.first().copied().unwrap_or(Order::CreatedAt), Direction::Ascending),
+            None => (kind.orders.first().copied().unwrap_or(Order::CreatedAt), kind.direction),
             Some(text) => order_by(text, kind)?,
         };
         let texts = kind.texts.iter().filter_map(|name| Some((*name, one(name)?.clone()))).collect();
@@ -267,6 +290,52 @@ fn order_by(text: &str, kind: &Kind) -> Result<(Order, Direction), Problem> {
             Err(Problem::new(Code::OrderByUnknown, detail))
         }
     }
+}
+
+/// What every list is asked with, for the API's description.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+#[allow(dead_code)] // read by `ListQuery`
+pub struct PageParameters {
+    /// Rows of the page
+    #[param(minimum = 1, maximum = 100, default = 50)]
+    limit: Option<u32>,
+    /// The lastCursor of the page before this one
+    #[param(max_length = 4096)]
+    after: Option<String>,
+    /// The firstCursor of the page after this one
+    #[param(max_length = 4096)]
+    before: Option<String>,
+    /// A field, with or without `asc` or `desc`
+    #[param(max_length = 200)]
+    order_by: Option<String>,
+}
+
+/// What every page says besides its rows, for the API's description.
+#[derive(Debug, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code)] // written by `Envelope`
+pub struct PageOf {
+    /// How many rows all pages have together, or at least have
+    total_count: u64,
+    /// Whether that is exact; where it is not, counting stopped
+    #[schema(inline)]
+    total_count_relation: Relation,
+    /// For `before`; null where the page is empty
+    first_cursor: Option<String>,
+    /// For `after`; null where the page is empty
+    last_cursor: Option<String>,
+}
+
+/// Whether a count is exact.
+#[derive(Debug, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[allow(dead_code)]
+pub enum Relation {
+    /// It is.
+    Exact,
+    /// Counting stopped there.
+    AtLeast,
 }
 
 /// A page as it is answered: the array under the resource's name, `totalCount`, `totalCountRelation` (`exact`, or

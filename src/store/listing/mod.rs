@@ -40,6 +40,8 @@ pub enum Order {
     Id,
     /// The key of a role.
     Key,
+    /// When an event happened.
+    At,
 }
 
 impl Order {
@@ -52,6 +54,7 @@ impl Order {
             Order::LastActiveAt => "lastActiveAt",
             Order::Id => "id",
             Order::Key => "key",
+            Order::At => "at",
         }
     }
 }
@@ -118,7 +121,7 @@ impl Page {
     }
 
     /// Whether the database walks from small to large for this page.
-    fn ascends(&self) -> bool {
+    pub(super) fn ascends(&self) -> bool {
         let before = matches!(self.position, Some((Side::Before, _)));
         (self.direction == Direction::Ascending) != before
     }
@@ -135,7 +138,7 @@ pub enum Total {
 
 impl Total {
     /// From a count that stopped at [`BOUND`].
-    fn counted(rows: usize) -> Total {
+    pub(super) fn counted(rows: usize) -> Total {
         if rows > BOUND { Total::AtLeast(BOUND as u64) } else { Total::Exact(rows as u64) }
     }
 }

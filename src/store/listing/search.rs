@@ -407,7 +407,7 @@ impl Range<'_> {
                 let rows: Vec<NumberSeq> = sql.load(conn)?;
                 rows.into_iter().map(|row| Key { sort: Sort::Number(row.sort), seq: row.seq }).collect()
             }
-            Order::Name | Order::Email | Order::Id | Order::Key => {
+            Order::Name | Order::Email | Order::Id | Order::Key | Order::At => {
                 let rows: Vec<TextSeq> = sql.load(conn)?;
                 rows.into_iter().map(|row| Key { sort: Sort::Text(row.sort), seq: row.seq }).collect()
             }
@@ -422,7 +422,7 @@ fn column(order: Order) -> Option<&'static str> {
         Order::Name => Some("p.name_sort"),
         Order::Email => Some("p.email_sort"),
         Order::LastActiveAt => Some("p.active_sort"),
-        Order::Id | Order::Key => Some("p.id"),
+        Order::Id | Order::Key | Order::At => Some("p.id"),
     }
 }
 
