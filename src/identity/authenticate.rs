@@ -16,7 +16,11 @@ use crate::{
     config::{Config, Passwords},
     hasher::{Busy, Hasher},
     model::{email, password::Policy, time::Timestamp},
-    store::{self, Store, principal::Principal},
+    store::{
+        self, Store,
+        audit::{Event, Origin},
+        principal::Principal,
+    },
 };
 
 /// The longest email address (RFC 5321 §4.5.3.1.3), in characters.
@@ -176,7 +180,7 @@ pub enum PasswordFault {
 }
 
 /// Gives a principal the password that the person chose. All sessions but `keep_session` end, with what was granted in
-/// them.
+/// them. The audit log is told who did it, from `origin`.
 ///
 /// `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
 ///
@@ -192,6 +196,7 @@ pub async fn set_password(
     current_hash: Option<String>,
     new: SecretString,
     keep_session: Option<String>,
+    origin: Origin,
 ) -> Result<Result<(), PasswordFault>, store::Error> {
     let id = principal_id.to_owned();
     let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
@@ -219,6 +224,8 @@ pub async fn set_password(
             let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &hash, now)?;
             if changed {
                 store::session::end_all_of(tx, &id, keep_session.as_deref(), now)?;
+                let event = Event::by(&id, &origin, "principal.password.change", ("principal", &id), now);
+                store::audit::insert(tx, &event)?;
             }
             Ok::<_, store::Error>(changed)
         })

@@ -211,7 +211,9 @@ const NEW: &str = "Seven-purple-teapots-9";
 
 async fn set(place: &Place, id: &str, current: Option<String>, new: &str) -> Result<(), PasswordFault> {
     let keep = Some("kept".to_owned());
-    set_password(&place.store, &place.hasher, &place.config, NOW, id, current, new.into(), keep).await.unwrap()
+    set_password(&place.store, &place.hasher, &place.config, NOW, id, current, new.into(), keep, Origin::default())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

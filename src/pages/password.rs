@@ -226,7 +226,9 @@ async fn set(
 ) -> Result<Result<(), PasswordFault>, PageError> {
     let current = principal.password_hash.clone();
     let app = visit.app;
-    let set = set_password(&app.store, &app.hasher, &app.config, visit.now, &principal.id, current, new, keep_session);
+    let (now, origin) = (visit.now, visit.origin());
+    let set =
+        set_password(&app.store, &app.hasher, &app.config, now, &principal.id, current, new, keep_session, origin);
     Ok(set.await?)
 }
 

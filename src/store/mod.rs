@@ -23,6 +23,7 @@ pub mod consent;
 mod error;
 pub mod generation;
 pub mod grant;
+pub mod idempotency;
 pub mod identity;
 pub mod migrate;
 mod postgres;
