@@ -325,6 +325,14 @@ pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
     Ok(())
 }
 
+/// Notes that the principal signs in, and locks the row until the transaction ends; false if they may not.
+pub fn begin(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    let rows = diesel::update(principal::table.find(id).filter(principal::suspended_at.is_null()))
+        .set(principal::last_active_at.eq(now.millis()))
+        .execute(&mut **tx)?;
+    Ok(won(rows))
+}
+
 /// Suspends or unsuspends; ending what the principal has is the caller's second step in the same transaction.
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
     diesel::update(principal::table.find(id))

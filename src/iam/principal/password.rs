@@ -1,24 +1,21 @@
 //! `/resources/iam/principals/{id}/password/reset`
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{StatusCode, header},
-    web,
-};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use secrecy::ExposeSecret;
+use serde_json::json;
 
 use super::{nothing, terms};
 use crate::{
     app::App,
     directory::{
-        Actor, Precondition, Refusal,
-        principal::{self, NewPassword, TemporaryPassword, Terms},
+        Precondition, Refusal,
+        principal::{self, NewPassword, TemporaryPassword},
     },
     model::{password, problem::Code},
     web::{
-        answer,
         body::Body,
         caller::{Caller, need::PrincipalsWrite},
+        idempotency::{Once, Reply},
         problem::Declined,
     },
 };
@@ -39,11 +36,12 @@ pub async fn reset(
     body: Body,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Declined> {
+    let (actor, id, terms) = (caller.actor, id.into_inner(), terms(&app, precondition));
+    let once = Once::of(&app, &req, &actor, &body)?;
     nothing(&req, body)?;
-    Ok(carry_out(&app, caller.actor, id.into_inner(), terms(&app, precondition)).await?)
-}
-
-async fn carry_out(app: &App, actor: Actor, id: String, terms: Terms) -> Result<HttpResponse, Refusal> {
+    if let Some(answer) = once.before(&app).await? {
+        return Ok(answer);
+    }
     // a hash costs too much for whoever may not have it
     let asked = (actor.clone(), id.clone(), terms.clone());
     app.store.read(move |conn| principal::may_reset_password(conn, &asked.0, &asked.1, &asked.2)).await?;
@@ -51,14 +49,13 @@ async fn carry_out(app: &App, actor: Actor, id: String, terms: Terms) -> Result<
     let busy = |_| Refusal::new(Code::Unavailable, "there are too many passwords to hash now; try again in a moment");
     let hash = app.hasher.hash(password.clone()).await.map_err(busy)?;
     let new = NewPassword { hash, expires_at: terms.now + app.config.passwords.temporary_lifetime };
-    let shown = TemporaryPassword {
+    let shown = json!(TemporaryPassword {
         temporary_password: password.expose_secret().to_owned(),
         expires_at: new.expires_at.rfc3339(),
-    };
-    let changed = app.store.write(move |tx| principal::reset_password(tx, &actor, &id, &new, &terms)).await?;
-    let mut response = answer::value(StatusCode::OK, &shown);
-    if let Ok(etag) = header::HeaderValue::from_str(&format!("\"{}\"", changed.e_tag)) {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
-    Ok(response)
+    });
+    once.run(&app, move |tx| {
+        let changed = principal::reset_password(tx, &actor, &id, &new, &terms)?;
+        Ok(Reply { status: StatusCode::OK.as_u16(), etag: Some(changed.e_tag), body: shown.clone() })
+    })
+    .await
 }
