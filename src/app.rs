@@ -11,7 +11,7 @@ use crate::{
     hasher::Hasher,
     keys::{KeyRing, MasterKey, Sealer},
     model::{key::SigningAlgorithm, time::Timestamp},
-    store::{self, Store, Target, access::AccessCache},
+    store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
 };
 
 /// How often other processes' changes are looked for.
@@ -39,6 +39,8 @@ pub struct Parts {
     pub seals: Seals,
     /// What identities may do, compiled.
     pub access: AccessCache,
+    /// Whose activity was noted of late.
+    pub activity: ActivityCache,
 }
 
 /// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
@@ -121,8 +123,8 @@ impl App {
         let fetch = Fetcher::new(&config.fetch)?;
         let seals = Seals::new(master);
         let keys = ArcSwap::from_pointee(keys);
-        let access = AccessCache::default();
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access })))
+        let (access, activity) = (AccessCache::default(), ActivityCache::default());
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access, activity })))
     }
 
     /// Reads the signing keys again.

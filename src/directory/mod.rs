@@ -17,6 +17,7 @@ pub mod audit;
 pub mod document;
 pub mod guard;
 pub mod precondition;
+pub mod principal;
 mod refusal;
 pub mod role;
 

@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::{Semaphore, watch};
 
 pub mod access;
+pub mod activity;
 pub mod assertion_jti;
 pub mod audit;
 pub mod authorization_code;
