@@ -12,12 +12,27 @@ use crate::{
     web::{methods::Table, problem},
 };
 
+mod client;
+mod client_secret;
 mod role;
 
 /// The routes: a path, its methods, and their handlers, each of which names the permission that it needs in its signature.
 pub fn routes() -> Table {
     let (get, put, delete) = (|| Method::GET, || Method::PUT, || Method::DELETE);
+    let post = || Method::POST;
     vec![
+        (
+            "/resources/iam/clients/{id}",
+            vec![(get(), web::to(client::get)), (put(), web::to(client::put)), (delete(), web::to(client::delete))],
+        ),
+        ("/resources/iam/clients/{id}/roles", vec![(put(), web::to(client::set_roles))]),
+        ("/resources/iam/clients/{id}/suspend", vec![(post(), web::to(client::suspend))]),
+        ("/resources/iam/clients/{id}/unsuspend", vec![(post(), web::to(client::unsuspend))]),
+        (
+            "/resources/iam/clients/{id}/secrets",
+            vec![(get(), web::to(client_secret::list)), (post(), web::to(client_secret::create))],
+        ),
+        ("/resources/iam/clients/{id}/secrets/{secretId}", vec![(delete(), web::to(client_secret::delete))]),
         ("/resources/iam/roles", vec![(get(), web::to(role::list))]),
         (
             "/resources/iam/roles/{key}",
