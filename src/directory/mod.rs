@@ -14,6 +14,7 @@
 
 pub mod actor;
 pub mod audit;
+pub mod client;
 pub mod document;
 pub mod guard;
 pub mod precondition;

@@ -13,6 +13,8 @@ use crate::{
 };
 
 pub mod audit;
+pub mod client;
+pub mod client_secret;
 pub mod principal;
 pub mod role;
 
@@ -39,6 +41,18 @@ pub fn routes() -> Table {
             vec![(get(), web::to(principal::session::list)), (delete(), web::to(principal::session::end_all))],
         ),
         ("/resources/iam/principals/{id}/sessions/{sessionId}", vec![(delete(), web::to(principal::session::end))]),
+        (
+            "/resources/iam/clients/{id}",
+            vec![(get(), web::to(client::get)), (put(), web::to(client::put)), (delete(), web::to(client::delete))],
+        ),
+        ("/resources/iam/clients/{id}/roles", vec![(put(), web::to(client::set_roles))]),
+        ("/resources/iam/clients/{id}/suspend", vec![(post(), web::to(client::suspend))]),
+        ("/resources/iam/clients/{id}/unsuspend", vec![(post(), web::to(client::unsuspend))]),
+        (
+            "/resources/iam/clients/{id}/secrets",
+            vec![(get(), web::to(client_secret::list)), (post(), web::to(client_secret::create))],
+        ),
+        ("/resources/iam/clients/{id}/secrets/{secretId}", vec![(delete(), web::to(client_secret::delete))]),
         ("/resources/iam/roles", vec![(get(), web::to(role::list))]),
         (
             "/resources/iam/roles/{key}",

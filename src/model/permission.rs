@@ -85,6 +85,11 @@ impl fmt::Display for Permission {
     }
 }
 
+/// The most combinations of a resource and a permission in one list: each use compares them.
+const MAX_RULES: usize = 1000;
+/// The most attribute keys of one entry.
+const MAX_ATTRIBUTE_KEYS: usize = 10;
+
 /// One line of an access-control list: every permission on every resource that it names, on objects whose attributes
 /// match the holder's for each of `attribute_keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -153,9 +158,17 @@ impl Acl {
         if self.entries.len() > 200 {
             return Err(format!("expected at most 200 entries, got {}", self.entries.len()));
         }
+        let mut rules = 0_usize;
         for (n, entry) in self.entries.iter().enumerate() {
             if entry.resource.is_empty() || entry.permission.is_empty() {
                 return Err(format!("entry {n}: expected at least one resource and one permission"));
+            }
+            rules += entry.resource.len().saturating_mul(entry.permission.len());
+            if rules > MAX_RULES || entry.attribute_keys.len() > MAX_ATTRIBUTE_KEYS {
+                return Err(format!(
+                    "entry {n}: expected at most {MAX_RULES} combinations of a resource and a permission in all entries, \
+                     and {MAX_ATTRIBUTE_KEYS} attribute keys"
+                ));
             }
             for resource in &entry.resource {
                 for action in &entry.permission {

@@ -8,7 +8,7 @@ use super::{
     connection::per_backend,
     from_json, identity,
     schema::{client, client_resource},
-    to_json,
+    to_json, won,
 };
 use crate::model::{
     client_auth::AuthMethod,
@@ -19,7 +19,7 @@ use crate::model::{
 };
 
 /// The form of a client's access tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessTokenFormat {
     /// A signed JWT (RFC 9068).
@@ -74,6 +74,12 @@ pub struct Metadata {
     /// The max_age of requests that name none, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u64>,
+    /// Custom keys.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub properties: serde_json::Map<String, serde_json::Value>,
+    /// The client's own tokens hold only from here on: those before it was suspended do not come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_since: Option<Timestamp>,
 }
 
 /// A client.
@@ -254,10 +260,10 @@ pub fn insert(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
     tx.raise()
 }
 
-/// Replaces what is registered of a client.
-pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
+/// Replaces what is registered of a client, if it is still in the version `etag` (compare-and-set); false if it is not.
+pub fn update(tx: &mut Tx<'_>, client: &Client, etag: &str) -> Result<bool, Error> {
     let row = row(client)?;
-    diesel::update(client::table.find(&client.id))
+    let rows = diesel::update(client::table.find(&client.id).filter(client::etag.eq(etag)))
         .set((
             client::name.eq(&row.name),
             client::name_key.eq(&row.name_key),
@@ -277,7 +283,22 @@ pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
         ))
         .execute(&mut **tx)?;
     super::generation::raise_access(tx, &client.id)?;
-    tx.raise()
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Deletes a client with all that hangs on it: secrets, resources, roles, consents, grants, codes and refresh tokens.
+/// False if there is none; its id stays taken.
+pub fn delete(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    super::client_secret::delete_all(tx, id)?;
+    set_resources(tx, id, &[])?;
+    identity::clear_roles(tx, id)?;
+    super::consent::delete_of_client(tx, id)?;
+    super::authorization_code::spend_of_client(tx, id, now)?;
+    super::grant::delete_of_client(tx, id)?;
+    let rows = diesel::delete(client::table.find(id)).execute(&mut **tx)?;
+    identity::delete(tx, id, now)?;
+    Ok(won(rows))
 }
 
 /// The client that serves this resource (RFC 8707).
