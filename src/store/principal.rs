@@ -234,14 +234,71 @@ pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, E
     Ok(won(rows))
 }
 
+/// The principal with this id, locked until this transaction ends: whoever changes, suspends or deletes it meanwhile
+/// waits. The embedded database has one writer.
+pub fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<Principal>, Error> {
+    let principal = principal::table.find(id);
+    let row: Option<Row> = match &mut **tx {
+        Conn::Sqlite(conn) => principal.select(Row::as_select()).get_result(conn).optional()?,
+        Conn::Postgres(conn) => principal.select(Row::as_select()).for_update().get_result(conn).optional()?,
+    };
+    row.map(Principal::try_from).transpose()
+}
+
+/// Replaces what is the person's own (name, phone, picture, settings), if the principal is still in the version `etag`
+/// (compare-and-set); false if it is not.
+pub fn set_own(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<bool, Error> {
+    let row = principal::table.filter(principal::id.eq(&principal.id)).filter(principal::etag.eq(etag));
+    let rows = diesel::update(row)
+        .set((
+            principal::name.eq(&principal.name),
+            principal::phone.eq(&principal.phone),
+            principal::phone_verified.eq(principal.phone_verified),
+            principal::picture.eq(&principal.picture),
+            principal::settings.eq(to_json(&principal.settings)?),
+            principal::updated_at.eq(principal.updated_at.millis()),
+            principal::etag.eq(&principal.etag),
+        ))
+        .execute(&mut **tx)?;
+    Ok(won(rows))
+}
+
+/// Sets an email that was proven to be the person's; `Conflict("email")` if another principal has it.
+pub fn set_verified_email(tx: &mut Tx<'_>, id: &str, email: &Email, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set((
+            principal::email.eq(email.as_str()),
+            principal::email_key.eq(email.key()),
+            principal::email_verified.eq(true),
+            principal::updated_at.eq(now.millis()),
+            principal::etag.eq(crate::model::secret::random_text::<12>()),
+        ))
+        .execute(&mut **tx)
+        .map_err(Error::conflict("email"))?;
+    Ok(())
+}
+
+/// Gives the principal a new version, where something changed that is shown with it and lies elsewhere.
+pub fn renew_etag(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set((principal::updated_at.eq(now.millis()), principal::etag.eq(crate::model::secret::random_text::<12>())))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
 /// Notes that the principal did something.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
     diesel::update(principal::table.find(id)).set(principal::last_active_at.eq(now.millis())).execute(&mut **tx)?;
     Ok(())
 }
 
-/// Suspends or unsuspends; ending what the principal has is the caller's second step in the same transaction.
+/// Suspends or unsuspends; ending the sessions is the caller's second step in the same transaction. Personal access tokens
+/// and a change of email that waits end here, for good.
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
+    if since.is_some() {
+        super::personal_access_token::delete_all_of(tx, id)?;
+        super::email_change::forget(tx, id)?;
+    }
     diesel::update(principal::table.find(id))
         .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
         .execute(&mut **tx)?;
