@@ -10,10 +10,11 @@
 //! | [`server`] | from an [`app::App`] to a server that answers: listeners, TLS, limits, faces, graceful stop |
 //! | [`oauth`] | the face for client programs: endpoints, grants, tokens; errors are RFC 6749 JSON |
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
+//! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
-//! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token, grant scopes |
+//! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token or a personal one, grant scopes |
 //! | [`app`] | what a handler may reach |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
@@ -74,6 +75,7 @@ pub mod hasher;
 pub mod iam;
 pub mod identity;
 pub mod keys;
+pub mod me;
 pub mod model;
 pub mod oauth;
 pub mod pages;

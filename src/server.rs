@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    iam, oauth, pages,
+    iam, me, oauth, pages,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -201,6 +201,7 @@ pub fn start_with(
                     ))
                     .configure(oauth::routes)
                     .configure(iam::mount)
+                    .configure(me::mount)
                     .configure(routes.clone())
                     .configure(pages::routes)
                     .wrap(from_fn(refusals::note)),

@@ -67,6 +67,19 @@ impl Actor {
         }
     }
 
+    /// A person who acts for themselves without a token, as on a page or with a secret that was sent to them.
+    pub fn person(id: &str, ip_address: Option<IpAddr>, request_id: String) -> Actor {
+        Actor {
+            kind: Kind::Principal,
+            id: Some(id.to_owned()),
+            client_id: None,
+            owner: false,
+            permissions: Permissions::default(),
+            ip_address,
+            request_id,
+        }
+    }
+
     /// Whether this is the identity itself.
     pub fn is(&self, identity: &str) -> bool {
         self.id.as_deref() == Some(identity)

@@ -2,14 +2,13 @@
 //! `/resources/iam`. Errors are problem documents. What is done lies in [`crate::directory`].
 
 use actix_web::{
-    HttpRequest, HttpResponse,
     http::Method,
     web::{self, ServiceConfig},
 };
 
-use crate::{
-    model::problem::{Code, Problem},
-    web::{methods::Table, problem},
+use crate::web::{
+    methods::{self, Table},
+    problem,
 };
 
 pub mod audit;
@@ -63,10 +62,5 @@ pub fn routes() -> Table {
 
 /// Mounts them below the issuer's path.
 pub fn mount(cfg: &mut ServiceConfig) {
-    crate::web::methods::mount(cfg, routes(), refuse);
-}
-
-fn refuse(req: &HttpRequest, allow: &str) -> HttpResponse {
-    let detail = format!("expected {allow}, got {}", req.method().as_str());
-    problem::respond(&Problem::new(Code::MethodNotAllowed, detail))
+    methods::mount(cfg, routes(), problem::wrong_method);
 }

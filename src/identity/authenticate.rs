@@ -16,11 +16,7 @@ use crate::{
     config::{Config, Passwords},
     hasher::{Busy, Hasher},
     model::{email, password::Policy, time::Timestamp},
-    store::{
-        self, Store,
-        audit::{Event, Origin},
-        principal::Principal,
-    },
+    store::{self, Store, Tx, principal::Principal},
 };
 
 /// The longest email address (RFC 5321 §4.5.3.1.3), in characters.
@@ -179,10 +175,20 @@ pub enum PasswordFault {
     Busy(Busy),
 }
 
-/// Gives a principal the password that the person chose. All sessions but `keep_session` end, with what was granted in
-/// them. The audit log is told who did it, from `origin`.
+/// Which sessions outlive a change of the password, with what was granted in them.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// At most this one.
+    One(Option<String>),
+    /// All, as the person wished.
+    All,
+}
+
+/// Gives a principal the password that the person chose. Sessions end but for those that are `kept`, and a change of
+/// email that waits is forgotten: whoever knew the old password may have asked for it.
 ///
-/// `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
+/// `current_hash` is the stored hash that the caller has checked the old password against (or found missing). `noted` is
+/// run in the transaction that does it.
 ///
 /// # Errors
 /// Only the store's; why the password is not accepted is a [`PasswordFault`].
@@ -195,8 +201,8 @@ pub async fn set_password(
     principal_id: &str,
     current_hash: Option<String>,
     new: SecretString,
-    keep_session: Option<String>,
-    origin: Origin,
+    kept: Kept,
+    noted: impl Fn(&mut Tx<'_>) -> Result<(), store::Error> + Send + 'static,
 ) -> Result<Result<(), PasswordFault>, store::Error> {
     let id = principal_id.to_owned();
     let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
@@ -223,9 +229,11 @@ pub async fn set_password(
         .write(move |tx| {
             let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &hash, now)?;
             if changed {
-                store::session::end_all_of(tx, &id, keep_session.as_deref(), now)?;
-                let event = Event::by(&id, &origin, "principal.password.change", ("principal", &id), now);
-                store::audit::insert(tx, &event)?;
+                if let Kept::One(session) = &kept {
+                    store::session::end_all_of(tx, &id, session.as_deref(), now)?;
+                }
+                store::email_change::forget(tx, &id)?;
+                noted(tx)?;
             }
             Ok::<_, store::Error>(changed)
         })

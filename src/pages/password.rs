@@ -20,12 +20,15 @@ use super::{
 use crate::{
     app::App,
     config::Passwords,
-    identity::authenticate::{Outcome, PasswordFault, set_password},
+    directory::{Actor, password},
+    identity::authenticate::{Kept, Outcome, PasswordFault, set_password},
     model::{secret::SecretHash, time::Timestamp},
-    store::{self, principal::Principal},
+    store::{self, Tx, principal::Principal},
     web::{
         continuation::{Pending, Unsealed},
+        forwarded::client_address,
         page::FormTargets,
+        request::request_id,
     },
 };
 
@@ -224,12 +227,12 @@ async fn set(
     new: SecretString,
     keep_session: Option<String>,
 ) -> Result<Result<(), PasswordFault>, PageError> {
-    let current = principal.password_hash.clone();
+    let (current, now) = (principal.password_hash.clone(), visit.now);
     let app = visit.app;
-    let (now, origin) = (visit.now, visit.origin());
-    let set =
-        set_password(&app.store, &app.hasher, &app.config, now, &principal.id, current, new, keep_session, origin);
-    Ok(set.await?)
+    let actor = Actor::person(&principal.id, client_address(visit.req, &app.config), request_id(visit.req));
+    let noted = move |tx: &mut Tx<'_>| password::changed(tx, &actor, now);
+    let (id, kept) = (&principal.id, Kept::One(keep_session));
+    Ok(set_password(&app.store, &app.hasher, &app.config, now, id, current, new, kept, noted).await?)
 }
 
 impl Change {

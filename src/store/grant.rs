@@ -120,6 +120,23 @@ pub fn clients_by_session(
         .load(conn)?)
 }
 
+/// Which clients hold something that was granted in one of these sessions and still holds: session and client.
+pub fn clients_of_sessions(
+    conn: &mut Conn,
+    sessions: &[String],
+    now: Timestamp,
+) -> Result<Vec<(String, String)>, Error> {
+    let pairs: Vec<(Option<String>, String)> = oauth_grant::table
+        .filter(oauth_grant::session_id.eq_any(sessions))
+        .filter(oauth_grant::revoked_at.is_null())
+        .filter(oauth_grant::expires_at.gt(now.millis()))
+        .select((oauth_grant::session_id, oauth_grant::client_id))
+        .distinct()
+        .order((oauth_grant::session_id, oauth_grant::client_id))
+        .load(conn)?;
+    Ok(pairs.into_iter().filter_map(|(session, client)| session.map(|session| (session, client))).collect())
+}
+
 /// Adds a grant.
 pub fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), Error> {
     diesel::insert_into(oauth_grant::table)

@@ -127,6 +127,10 @@ fn save(
     if !store::principal::update(tx, &principal, &stored.principal.etag).map_err(in_use)? {
         return Err(changed_meanwhile());
     }
+    if principal.email != stored.principal.email {
+        // a change that the person had begun would undo this one
+        store::email_change::forget(tx, &principal.id)?;
+    }
     if roles != stored.roles {
         give(tx, &principal.id, &roles)?;
     }

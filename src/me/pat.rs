@@ -1,0 +1,74 @@
+//! `/resources/me/pat`: personal access tokens
+
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use serde_json::Value;
+
+use crate::{
+    app::App,
+    directory::{
+        document,
+        personal_access_token::{
+            self, NewPersonalAccessTokenDocument, PersonalAccessTokenInput, PersonalAccessTokenList,
+        },
+    },
+    model::secret::{Kind, Secret},
+    web::{
+        answer,
+        body::Body,
+        caller::{
+            Caller,
+            need::{PatDelete, PatRead, PatWrite},
+        },
+        problem::Declined,
+        query::Flags,
+    },
+};
+
+/// One's own personal access tokens, the youngest first
+#[utoipa::path(
+    get, path = "/resources/me/pat", tag = "me",
+    responses((status = 200, body = PersonalAccessTokenList)),
+    security(("oauth" = ["me/pat:read"]))
+)]
+pub async fn list(caller: Caller<PatRead>, req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+    Flags::read(&req, &[])?;
+    let (id, now) = (caller.person()?.id.clone(), app.clock.now());
+    let tokens = app.store.read(move |conn| personal_access_token::list(conn, &id, now)).await?;
+    Ok(answer::value(StatusCode::OK, &tokens))
+}
+
+/// Makes a personal access token, whose value is shown this once. A personal access token makes no others.
+#[utoipa::path(
+    post, path = "/resources/me/pat", tag = "me",
+    request_body = PersonalAccessTokenInput,
+    responses((status = 201, body = NewPersonalAccessTokenDocument)),
+    security(("oauth" = ["me/pat:write"]))
+)]
+pub async fn create(caller: Caller<PatWrite>, body: Body, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+    caller.signed_in()?;
+    let input: PersonalAccessTokenInput = document::read(Value::Object(body.object()?))?;
+    let (id, actor) = (caller.person()?.id.clone(), caller.actor);
+    let (value, config, now) =
+        (Secret::generate(Kind::PersonalAccessToken), app.config.tokens.clone(), app.clock.now());
+    let token = value.reveal().to_owned();
+    let document =
+        app.store.write(move |tx| personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)).await?;
+    Ok(answer::value(StatusCode::CREATED, &NewPersonalAccessTokenDocument { document, token }))
+}
+
+/// Ends a personal access token
+#[utoipa::path(
+    delete, path = "/resources/me/pat/{id}", tag = "me",
+    params(("id" = String, Path, description = "The token's id")),
+    responses((status = 204)),
+    security(("oauth" = ["me/pat:delete"]))
+)]
+pub async fn delete(
+    caller: Caller<PatDelete>,
+    token: web::Path<String>,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
+    let (id, actor, token, now) = (caller.person()?.id.clone(), caller.actor, token.into_inner(), app.clock.now());
+    app.store.write(move |tx| personal_access_token::delete(tx, &actor, &id, &token, now)).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
