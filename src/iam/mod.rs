@@ -23,6 +23,7 @@ pub fn routes() -> Table {
     let post = || Method::POST;
     vec![
         ("/resources/iam/audit", vec![(get(), web::to(audit::list))]),
+        ("/resources/iam/principals", vec![(get(), web::to(principal::list))]),
         (
             "/resources/iam/principals/{id}",
             vec![
@@ -40,6 +41,7 @@ pub fn routes() -> Table {
             vec![(get(), web::to(principal::session::list)), (delete(), web::to(principal::session::end_all))],
         ),
         ("/resources/iam/principals/{id}/sessions/{sessionId}", vec![(delete(), web::to(principal::session::end))]),
+        ("/resources/iam/clients", vec![(get(), web::to(client::list))]),
         (
             "/resources/iam/clients/{id}",
             vec![(get(), web::to(client::get)), (put(), web::to(client::put)), (delete(), web::to(client::delete))],

@@ -1,7 +1,7 @@
 //! `/resources/me/email/change` and `/resources/me/email/validate`
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -18,10 +18,10 @@ use crate::{
     },
     store,
     web::{
-        answer,
         body::Body,
         caller::{Caller, need::EmailWrite},
         forwarded::client_address,
+        idempotency::{Once, Reply},
         problem::Declined,
         request::request_id,
     },
@@ -42,20 +42,29 @@ const ACTION: &str = "verify";
     responses((status = 200, body = EmailChangeDocument)),
     security(("oauth" = ["me/email:write"]))
 )]
-pub async fn change(caller: Caller<EmailWrite>, body: Body, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+pub async fn change(
+    caller: Caller<EmailWrite>,
+    req: HttpRequest,
+    body: Body,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
     caller.signed_in()?;
+    let once = Once::of(&app, &req, &caller.actor, &body)?;
     let input: EmailChangeInput = document::read(Value::Object(body.object()?))?;
     let email: Email = input.email.parse().map_err(|fault: String| Refusal::at(Code::FieldInvalid, "/email", fault))?;
     let delivery = delivery(&app, caller.bearer.client_id.clone()).await?;
     let (secret, now) = (Secret::generate(Kind::EmailVerification), app.clock.now());
     let (id, actor, hash, new) = (caller.person()?.id.clone(), caller.actor, secret.hash(), email.clone());
     let identity_id = id.clone();
-    app.store.write(move |tx| email::begin(tx, &actor, &id, &new, &hash, now)).await?;
     let told = match delivery {
         Delivery::ByClient => Some(secret.reveal().to_owned()),
     };
-    let document = EmailChangeDocument { identity_id, secret: told, email: email.to_string() };
-    Ok(answer::value(StatusCode::OK, &document))
+    let document = json!(EmailChangeDocument { identity_id, secret: told, email: email.to_string() });
+    once.run(&app, move |tx| {
+        email::begin(tx, &actor, &id, &new, &hash, now)?;
+        Ok(Reply { status: StatusCode::OK.as_u16(), etag: None, body: document.clone() })
+    })
+    .await
 }
 
 /// How the secret comes to the new address.

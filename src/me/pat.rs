@@ -1,7 +1,7 @@
 //! `/resources/me/pat`: personal access tokens
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -19,6 +19,7 @@ use crate::{
             Caller,
             need::{PatDelete, PatRead, PatWrite},
         },
+        idempotency::{Once, Reply},
         problem::Declined,
         query::Flags,
     },
@@ -44,16 +45,25 @@ pub async fn list(caller: Caller<PatRead>, req: HttpRequest, app: web::Data<App>
     responses((status = 201, body = NewPersonalAccessTokenDocument)),
     security(("oauth" = ["me/pat:write"]))
 )]
-pub async fn create(caller: Caller<PatWrite>, body: Body, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+pub async fn create(
+    caller: Caller<PatWrite>,
+    req: HttpRequest,
+    body: Body,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
     caller.signed_in()?;
+    let once = Once::of(&app, &req, &caller.actor, &body)?;
     let input: PersonalAccessTokenInput = document::read(Value::Object(body.object()?))?;
     let (id, actor) = (caller.person()?.id.clone(), caller.actor);
     let (value, config, now) =
         (Secret::generate(Kind::PersonalAccessToken), app.config.tokens.clone(), app.clock.now());
-    let token = value.reveal().to_owned();
-    let document =
-        app.store.write(move |tx| personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)).await?;
-    Ok(answer::value(StatusCode::CREATED, &NewPersonalAccessTokenDocument { document, token }))
+    once.run(&app, move |tx| {
+        let document = personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)?;
+        let token = value.reveal().to_owned();
+        let body = json!(NewPersonalAccessTokenDocument { document, token });
+        Ok(Reply { status: StatusCode::CREATED.as_u16(), etag: None, body })
+    })
+    .await
 }
 
 /// Ends a personal access token

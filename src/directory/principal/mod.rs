@@ -8,8 +8,12 @@ use super::{
     guard::{self, Holdings},
 };
 use crate::{
-    model::{id, problem::Code, scope::Scope, secret::random_text, time::Timestamp},
-    store::{self, Conn, Tx, principal::Principal},
+    model::{id, permission::Visibility, problem::Code, scope::Scope, secret::random_text, time::Timestamp},
+    store::{
+        self, Conn, Tx,
+        listing::{Listed, Page, PrincipalFilter, principals},
+        principal::Principal,
+    },
 };
 
 mod document;
@@ -174,4 +178,21 @@ fn in_use(error: store::Error) -> Refusal {
 
 fn changed_meanwhile() -> Refusal {
     Refusal::new(Code::EtagMismatch, "somebody has changed it meanwhile; nothing was changed")
+}
+
+/// A page of the principals that the filter asks for and the actor may see.
+///
+/// # Errors
+/// The database cannot be asked.
+pub fn list(
+    conn: &mut Conn,
+    filter: &PrincipalFilter,
+    page: &Page,
+) -> Result<Listed<PrincipalDocument>, store::Error> {
+    Ok(principals::list(conn, filter, page)?.map(|(principal, roles)| document(&principal, &roles)))
+}
+
+/// What of the principals the actor may see in lists.
+pub fn visible(actor: &Actor) -> Visibility {
+    actor.permissions.visibility(RESOURCE, "read")
 }
