@@ -1,3 +1,4 @@
 //! The administrators' API.
 
+mod principals;
 mod roles;
