@@ -168,7 +168,9 @@ async fn replace_temporary(visit: &Visit<'_>, change: Change, new: SecretString)
     let Change::Forced { ticket, principal, .. } = &change else { return Err(PageError::Form) };
     match set(visit, principal, new, None).await? {
         Ok(()) => {
-            let signed_in = visit.sign_in(&principal.id, ticket.persistent).await?;
+            let Some(signed_in) = visit.sign_in(&principal.id, ticket.persistent).await? else {
+                return changed_before(visit, &ticket.request).await;
+            };
             // A request that has expired meanwhile is begun anew with one button, by somebody who is signed in.
             match visit.authorization_if_any(&ticket.request) {
                 Ok(request) => Ok(visit.go_on(signed_in, request)),
@@ -211,7 +213,9 @@ async fn replace_own(
     };
     match set(visit, &principal, new, Some(session.id.clone())).await? {
         Ok(()) => {
-            let signed_in = visit.sign_in(&principal.id, session.persistent).await?;
+            let Some(signed_in) = visit.sign_in(&principal.id, session.persistent).await? else {
+                return Ok(visit.see_other(&visit.path("/login")));
+            };
             let mut response = visit.see_other(&visit.path("/account?password=changed"));
             signed_in.cookies.iter().for_each(|cookie| add_cookie(&mut response, cookie));
             Ok(response)
