@@ -33,7 +33,7 @@ use crate::{
     app::App,
     config::Config,
     iam, me, oauth, pages,
-    web::{assets, health, methods, problem::problem, request},
+    web::{assets, health, methods, problem::problem, refusals, request},
 };
 
 /// Connections that may wait to be accepted.
@@ -101,6 +101,7 @@ pub struct Running {
     /// The framework's handle.
     pub handle: ServerHandle,
     draining: health::Draining,
+    refusals: (refusals::Refusals, App),
     server: Option<JoinHandle<io::Result<()>>>,
     background: Vec<JoinHandle<()>>,
 }
@@ -119,6 +120,7 @@ impl Running {
         if let Some(server) = self.server.take() {
             let _ = server.await;
         }
+        self.refusals.0.flush(&self.refusals.1).await;
     }
 
     /// Returns when the server ends by itself, which is a failure.
@@ -172,15 +174,17 @@ pub fn start_with(
     let timeout = app.config.shutdown_timeout.as_millis().div_ceil(1000);
 
     let workers = app.config.workers;
-    let data = (web::Data::new(app.clone()), web::Data::new(draining.clone()));
+    let refusals = refusals::Refusals::default();
+    let data = (web::Data::new(app.clone()), web::Data::new(draining.clone()), web::Data::new(refusals.clone()));
     let mut server = HttpServer::new(move || {
-        let (app, draining) = data.clone();
+        let (app, draining, refusals) = data.clone();
         let body = app.config.limits.body_bytes;
         let secure = app.config.secure();
         let base = app.config.base_path().to_owned();
         actix_web::App::new()
             .app_data(app)
             .app_data(draining)
+            .app_data(refusals)
             .app_data(web::PayloadConfig::new(body))
             .app_data(web::FormConfig::default().limit(body).error_handler(refused))
             .app_data(web::JsonConfig::default().limit(body).error_handler(refused))
@@ -199,7 +203,8 @@ pub fn start_with(
                     .configure(iam::mount)
                     .configure(me::mount)
                     .configure(routes.clone())
-                    .configure(pages::routes),
+                    .configure(pages::routes)
+                    .wrap(from_fn(refusals::note)),
             )
             .default_service(web::to(pages::not_found::not_found))
             // the last one sees the request first
@@ -228,8 +233,13 @@ pub fn start_with(
 
     let server = server.run();
     let handle = server.handle();
-    let background = vec![tokio::spawn(app.clone().follow_changes()), tokio::spawn(app.purge_expired())];
-    Ok(Running { addresses, handle, draining, server: Some(tokio::spawn(server)), background })
+    let background = vec![
+        tokio::spawn(app.clone().follow_changes()),
+        tokio::spawn(refusals.clone().follow(app.clone())),
+        tokio::spawn(app.clone().purge_expired()),
+    ];
+    let refusals = (refusals, app);
+    Ok(Running { addresses, handle, draining, refusals, server: Some(tokio::spawn(server)), background })
 }
 
 fn wrong_method(req: &HttpRequest, allow: &str) -> HttpResponse {

@@ -9,9 +9,10 @@ use super::{Refused, data_dir, load, out};
 use crate::{
     app::App,
     config::ConfigArgs,
+    directory::{Actor, audit},
     keys::{KeyRing, KeyState, PUBLISH_RETIRED},
     model::{key::SigningAlgorithm, time::Timestamp},
-    store,
+    store::{self, Tx},
 };
 
 /// Added to the time for which the key set may be cached, for clocks that differ and requests under way.
@@ -115,6 +116,8 @@ async fn revoke(app: &App, kids: Vec<String>) -> anyhow::Result<()> {
     app.store
         .write(move |tx| {
             made.iter().try_for_each(|key| store::signing_key::insert(tx, key))?;
+            made.iter().try_for_each(|key| note(tx, "key.create", &key.kid, now))?;
+            kids.iter().try_for_each(|kid| note(tx, "key.revoke", kid, now))?;
             store::signing_key::delete(tx, &kids)
         })
         .await?;
@@ -146,11 +149,18 @@ async fn rotate(app: &App, at_once: bool, only: Option<SigningAlgorithm>) -> any
         app.keys.load().state(now).into_iter().filter(|key| is_outdated(key, now)).map(|key| key.kid).collect();
     app.store
         .write(move |tx| {
-            made.iter().try_for_each(|key| store::signing_key::insert(tx, key))?;
+            for key in &made {
+                store::signing_key::insert(tx, key)?;
+                note(tx, "key.create", &key.kid, now)?;
+            }
             store::signing_key::delete(tx, &outdated)
         })
         .await?;
     app.reload_keys().await
+}
+
+fn note(tx: &mut Tx<'_>, action: &str, kid: &str, now: Timestamp) -> Result<(), store::Error> {
+    store::audit::insert(tx, &audit::event(&Actor::command_line(), action, "key", Some(kid), now))
 }
 
 fn is_outdated(key: &KeyState, now: Timestamp) -> bool {

@@ -10,7 +10,8 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        self, Store,
+        self, Store, Tx,
+        audit::{Event, Origin},
         principal::{self, Principal},
         session::{self, Session},
     },
@@ -43,6 +44,8 @@ pub struct NewSession {
     pub user_agent: Option<String>,
     /// The session that the browser had.
     pub previous: Option<Session>,
+    /// From where, for the audit log.
+    pub origin: Origin,
 }
 
 /// Opens a session, or renews the same person's: its `sid` stays, so that what was granted in it goes on. Another
@@ -74,7 +77,7 @@ pub async fn open(
         user_agent: new.user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect()),
         ended_at: None,
     };
-    let previous = new.previous;
+    let (previous, origin) = (new.previous, new.origin);
     let session = store
         .write(move |tx| {
             if let Some(previous) = &previous {
@@ -87,6 +90,7 @@ pub async fn open(
                         ..fresh.clone()
                     };
                     if session::renew(tx, &renewed, now)? {
+                        note(tx, &origin, "session.renew", &renewed, now)?;
                         return Ok(renewed);
                     }
                 } else {
@@ -94,10 +98,16 @@ pub async fn open(
                 }
             }
             session::insert(tx, &fresh)?;
+            note(tx, &origin, "session.begin", &fresh, now)?;
             Ok::<_, store::Error>(fresh.clone())
         })
         .await?;
     Ok((session, secret))
+}
+
+fn note(tx: &mut Tx<'_>, origin: &Origin, action: &str, session: &Session, now: Timestamp) -> Result<(), store::Error> {
+    let event = Event::by(&session.principal_id, origin, action, ("session", &session.id), now);
+    store::audit::insert(tx, &event)
 }
 
 /// After how long without use, and after how long in any case, a session ends.
@@ -144,9 +154,17 @@ pub async fn current(
 }
 
 /// Signing out: the session ends, with what was granted in it. False if it had ended before.
-pub async fn end(store: &Store, now: Timestamp, sid: &str) -> Result<bool, store::Error> {
-    let sid = sid.to_owned();
-    store.write(move |tx| session::end(tx, &sid, now)).await
+pub async fn end(store: &Store, now: Timestamp, session: &Session, origin: Origin) -> Result<bool, store::Error> {
+    let session = session.clone();
+    store
+        .write(move |tx| {
+            let ended = session::end(tx, &session.id, now)?;
+            if ended {
+                note(tx, &origin, "session.end", &session, now)?;
+            }
+            Ok(ended)
+        })
+        .await
 }
 
 #[cfg(test)]

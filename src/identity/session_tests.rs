@@ -10,6 +10,7 @@ fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>)
         address: Some("192.0.2.7".to_owned()),
         user_agent: Some(format!("Browser\n{}", "ä".repeat(1000))),
         previous,
+        origin: Origin::default(),
     }
 }
 
@@ -95,7 +96,7 @@ async fn another_person_gets_a_session_of_their_own_and_offline_grants_stay() {
     assert!(revoked().await.is_none());
 
     // signing out, by contrast, takes back what was granted
-    end(&place.store, NOW, &first.id).await.unwrap();
+    end(&place.store, NOW, &first, Origin::default()).await.unwrap();
     assert!(revoked().await.is_some());
 }
 
@@ -104,8 +105,8 @@ async fn an_ended_or_expired_session_is_not_renewed() {
     let place = Place::new().await;
     let ada = place.principal("ada@example.org").await;
     let (first, _) = opened(&place, NOW, signed_in(&ada, false, None)).await;
-    assert!(end(&place.store, NOW, &first.id).await.unwrap());
-    assert!(!end(&place.store, NOW, &first.id).await.unwrap());
+    assert!(end(&place.store, NOW, &first, Origin::default()).await.unwrap());
+    assert!(!end(&place.store, NOW, &first, Origin::default()).await.unwrap());
     let (second, _) = opened(&place, NOW, signed_in(&ada, false, Some(first.clone()))).await;
     assert_ne!(second.id, first.id);
     let (third, _) = opened(&place, second.expires_at, signed_in(&ada, false, Some(second.clone()))).await;

@@ -17,7 +17,13 @@ use crate::{
         secret::{Kind, Secret, SecretHash},
         time::Timestamp,
     },
-    store::{self, Failure, Store, Tx, client::Client, client_secret::ClientSecret, principal::Principal},
+    store::{
+        self, Failure, Store, Tx,
+        audit::{Change, Event, Origin},
+        client::Client,
+        client_secret::ClientSecret,
+        principal::Principal,
+    },
 };
 
 /// How long a set-up link can be used.
@@ -180,6 +186,21 @@ fn make_in(tx: &mut Tx<'_>, now: Timestamp, link: Option<&SecretHash>, first: &F
         store::Error::Conflict(_) => Rejected::Fault(SetupFault::Done),
         other => Rejected::Store(other),
     })?;
+    for made in
+        [first.owner.as_ref().map(|o| ("principal", &o.id)), first.client.as_ref().map(|(c, _)| ("client", &c.id))]
+            .into_iter()
+            .flatten()
+    {
+        let mut event = Event::by(made.1, &Origin::default(), &format!("{}.create", made.0), (made.0, made.1), now);
+        event.actor_kind = "system".to_owned();
+        event.actor_id = None;
+        event.changes = vec![Change {
+            path: "/roles".to_owned(),
+            from: serde_json::Value::Null,
+            to: [role_key::OWNER].as_slice().into(),
+        }];
+        store::audit::insert(tx, &event)?;
+    }
     if let Some(owner) = &first.owner {
         store::principal::insert(tx, owner).map_err(|error| match error {
             store::Error::Conflict("email") => Rejected::Fault(SetupFault::EmailInUse),

@@ -1,7 +1,7 @@
 //! `/resources/me/email/change` and `/resources/me/email/validate`
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::Value;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -16,12 +16,12 @@ use crate::{
         problem::Code,
         secret::{Kind, Secret},
     },
-    store,
+    store::{self, Tx},
     web::{
-        answer,
         body::Body,
         caller::{Caller, need::EmailWrite},
         forwarded::client_address,
+        idempotency::{Once, Reply},
         problem::Declined,
         request::request_id,
     },
@@ -38,27 +38,40 @@ const ACTION: &str = "verify";
 /// or list: whoever reads the secret is believed to read that mail.
 #[utoipa::path(
     post, path = "/resources/me/email/change", tag = "me",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body gets the same secret")),
     request_body = EmailChangeInput,
     responses((status = 200, body = EmailChangeDocument)),
     security(("oauth" = ["me/email:write"]))
 )]
-pub async fn change(caller: Caller<EmailWrite>, body: Body, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+pub async fn change(
+    caller: Caller<EmailWrite>,
+    req: HttpRequest,
+    body: Body,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
     caller.signed_in()?;
+    let once = Once::of(&app, &req, &caller.actor, &body)?;
     let input: EmailChangeInput = document::read(Value::Object(body.object()?))?;
     let email: Email = input.email.parse().map_err(|fault: String| Refusal::at(Code::FieldInvalid, "/email", fault))?;
     let delivery = delivery(&app, caller.bearer.client_id.clone()).await?;
+    if let Some(before) = once.before(&app).await? {
+        return Ok(before);
+    }
+    let (id, actor) = (caller.person()?.id.clone(), caller.actor);
     let (secret, now) = (Secret::generate(Kind::EmailVerification), app.clock.now());
-    let (id, actor, hash, new) = (caller.person()?.id.clone(), caller.actor, secret.hash(), email.clone());
-    let identity_id = id.clone();
-    app.store.write(move |tx| email::begin(tx, &actor, &id, &new, &hash, now)).await?;
-    let told = match delivery {
-        Delivery::ByClient => Some(secret.reveal().to_owned()),
+    let act = move |tx: &mut Tx<'_>| {
+        email::begin(tx, &actor, &id, &email, &secret.hash(), now)?;
+        let told = match delivery {
+            Delivery::ByClient => Some(secret.reveal().to_owned()),
+        };
+        let document = EmailChangeDocument { identity_id: id.clone(), secret: told, email: email.to_string() };
+        Ok(Reply { status: 200, etag: None, body: json!(document) })
     };
-    let document = EmailChangeDocument { identity_id, secret: told, email: email.to_string() };
-    Ok(answer::value(StatusCode::OK, &document))
+    once.run(&app, act).await
 }
 
 /// How the secret comes to the new address.
+#[derive(Clone, Copy)]
 enum Delivery {
     /// The application is told, and sends it.
     ByClient,

@@ -1,7 +1,7 @@
 //! `/resources/me/pat`: personal access tokens
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -12,6 +12,7 @@ use crate::{
         },
     },
     model::secret::{Kind, Secret},
+    store::Tx,
     web::{
         answer,
         body::Body,
@@ -19,6 +20,7 @@ use crate::{
             Caller,
             need::{PatDelete, PatRead, PatWrite},
         },
+        idempotency::{Once, Reply},
         problem::Declined,
         query::Flags,
     },
@@ -40,20 +42,34 @@ pub async fn list(caller: Caller<PatRead>, req: HttpRequest, app: web::Data<App>
 /// Makes a personal access token, whose value is shown this once. A personal access token makes no others.
 #[utoipa::path(
     post, path = "/resources/me/pat", tag = "me",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body makes one token and gets one answer")),
     request_body = PersonalAccessTokenInput,
     responses((status = 201, body = NewPersonalAccessTokenDocument)),
     security(("oauth" = ["me/pat:write"]))
 )]
-pub async fn create(caller: Caller<PatWrite>, body: Body, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+pub async fn create(
+    caller: Caller<PatWrite>,
+    req: HttpRequest,
+    body: Body,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
     caller.signed_in()?;
+    let once = Once::of(&app, &req, &caller.actor, &body)?;
     let input: PersonalAccessTokenInput = document::read(Value::Object(body.object()?))?;
     let (id, actor) = (caller.person()?.id.clone(), caller.actor);
+    // before an answer is given again: this token may be weaker than the one that got it
+    personal_access_token::scope(&actor, &input)?;
+    if let Some(before) = once.before(&app).await? {
+        return Ok(before);
+    }
     let (value, config, now) =
         (Secret::generate(Kind::PersonalAccessToken), app.config.tokens.clone(), app.clock.now());
-    let token = value.reveal().to_owned();
-    let document =
-        app.store.write(move |tx| personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)).await?;
-    Ok(answer::value(StatusCode::CREATED, &NewPersonalAccessTokenDocument { document, token }))
+    let act = move |tx: &mut Tx<'_>| {
+        let document = personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)?;
+        let token = value.reveal().to_owned();
+        Ok(Reply { status: 201, etag: None, body: json!(NewPersonalAccessTokenDocument { document, token }) })
+    };
+    once.run(&app, act).await
 }
 
 /// Ends a personal access token

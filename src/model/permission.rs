@@ -170,6 +170,33 @@ impl Acl {
 /// Attributes of identities: a key, and the values that the identity carries under it.
 pub type Attributes = BTreeMap<String, Vec<String>>;
 
+/// Which objects of a list somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// All.
+    All,
+    /// None.
+    None,
+    /// Those that meet one of these alternatives: under each of its keys they carry one of its values. No alternative
+    /// is without keys.
+    Matching(Vec<Vec<(String, Vec<String>)>>),
+}
+
+impl Visibility {
+    /// Whether an object that carries `object` is among them.
+    pub fn shows(&self, object: &Attributes) -> bool {
+        match self {
+            Visibility::All => true,
+            Visibility::None => false,
+            Visibility::Matching(alternatives) => alternatives.iter().any(|alternative| {
+                alternative.iter().all(|(key, values)| {
+                    object.get(key).is_some_and(|carried| carried.iter().any(|value| values.contains(value)))
+                })
+            }),
+        }
+    }
+}
+
 /// What somebody may do, compiled: the union of some lists, perhaps narrowed by scopes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Permissions {
@@ -224,6 +251,26 @@ impl Permissions {
         self.rules.iter().any(|rule| {
             rule.permission.covers(&asked) && rule.keys.iter().all(|key| shares(&self.attributes, object, key))
         })
+    }
+
+    /// Which objects of a list `action` on `resource` is allowed for: those for which [`Permissions::allows_on`] holds.
+    pub fn visibility(&self, resource: &str, action: &str) -> Visibility {
+        let asked = Permission { resource: resource.to_owned(), action: action.to_owned() };
+        let mut alternatives: Vec<Vec<(String, Vec<String>)>> = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.permission.covers(&asked) && self.holds_keys(rule)) {
+            if rule.keys.is_empty() {
+                return Visibility::All;
+            }
+            let mut keys = rule.keys.clone();
+            keys.sort();
+            keys.dedup();
+            let values = |key: String| self.attributes.get(&key).cloned().map(|values| (key, values));
+            let alternative: Vec<_> = keys.into_iter().filter_map(values).collect();
+            if !alternatives.contains(&alternative) {
+                alternatives.push(alternative);
+            }
+        }
+        if alternatives.is_empty() { Visibility::None } else { Visibility::Matching(alternatives) }
     }
 
     fn holds_keys(&self, rule: &Rule) -> bool {
@@ -338,6 +385,29 @@ mod tests {
         assert!(held.grant(&"iam/principals:read".parse().unwrap(), |_| false).is_empty());
         assert!(!held.covers(&holds(&["iam/principals:read"])));
         assert!(holds(&["iam:*"]).covers(&held));
+    }
+
+    #[test]
+    fn a_list_shows_what_is_allowed_one_by_one() {
+        let acl: Acl = serde_json::from_str(
+            r#"{"entries":[{"resource":"iam","permission":"read","attributeKeys":["region","team"]},
+                {"resource":"iam/clients","permission":"*"},
+                {"resource":"iam/principals","permission":"read","attributeKeys":["missing"]}]}"#,
+        )
+        .unwrap();
+        let carries = |entries: &[(&str, &str)]| -> Attributes {
+            entries.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect()
+        };
+        let held = Permissions::compile([&acl], &carries(&[("region", "eu"), ("team", "a")]));
+        let seen = held.visibility("iam/principals", "read");
+        for object in
+            [&[][..], &[("region", "eu")], &[("region", "eu"), ("team", "b")], &[("team", "a"), ("region", "eu")]]
+        {
+            let object = carries(object);
+            assert_eq!(seen.shows(&object), held.allows_on("iam/principals", "read", &object), "{object:?}");
+        }
+        assert_eq!(held.visibility("iam/clients", "read"), Visibility::All);
+        assert_eq!(held.visibility("iam/roles", "write"), Visibility::None);
     }
 
     #[test]

@@ -88,7 +88,12 @@ pub struct SecretHash(String);
 impl SecretHash {
     /// The hash of a text. Only for secrets with at least 128 random bits, or for values that are not secret.
     pub fn of(text: &str) -> SecretHash {
-        SecretHash(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes())))
+        SecretHash::of_bytes(text.as_bytes())
+    }
+
+    /// The same, of bytes that are no text.
+    pub fn of_bytes(bytes: &[u8]) -> SecretHash {
+        SecretHash(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes)))
     }
 
     /// A hash as it was stored.

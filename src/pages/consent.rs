@@ -5,6 +5,7 @@ use actix_web::{
     http::StatusCode,
     web::{self, Payload},
 };
+use serde_json::Value;
 use url::Url;
 
 use super::{
@@ -17,7 +18,10 @@ use crate::{
     app::App,
     config::Tokens,
     model::{permission::Permission, redirect_uri, scope::Scope},
-    store,
+    store::{
+        self,
+        audit::{Change, Event},
+    },
     web::{
         continuation::{ConsentQuestion, Consented, Pending, PendingAuthorization, consent_path, login_path},
         page::FormTargets,
@@ -126,9 +130,14 @@ async fn remember(
     let client = request.client_id.clone();
     let origin = redirect_uri::origin(&request.redirect_uri);
     let scope = question.scope.clone();
-    let now = visit.now;
-    let allowed =
-        visit.app.store.write(move |tx| store::consent::allow(tx, &principal, &client, &origin, &scope, now)).await;
+    let (now, from) = (visit.now, visit.origin());
+    let allowed = visit.app.store.write(move |tx| {
+        store::consent::allow(tx, &principal, &client, &origin, &scope, now)?;
+        let mut event = Event::by(&principal, &from, "consent.allow", ("client", &client), now);
+        event.changes = vec![Change { path: "/scope".to_owned(), from: Value::Null, to: scope.to_string().into() }];
+        store::audit::insert(tx, &event)
+    });
+    let allowed: Result<(), store::Error> = allowed.await;
     Ok(allowed?)
 }
 

@@ -87,7 +87,7 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
     match fields.get("decision") {
         "sign-out" => {
             if let Some(person) = visit.person().await? {
-                identity::session::end(&visit.app.store, visit.now, &person.session.id).await?;
+                identity::session::end(&visit.app.store, visit.now, &person.session, visit.origin()).await?;
             }
             let return_to = request.and_then(|request| request.return_to);
             // Where nobody waits, this page tells that it is done, and may be reloaded.

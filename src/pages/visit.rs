@@ -19,13 +19,14 @@ use crate::{
         session::{ACR_PASSWORD, AMR_PASSWORD, NewSession},
     },
     model::{secret::Secret, time::Timestamp},
-    store::{self, client::Client, principal::Principal, session::Session},
+    store::{self, audit::Origin, client::Client, principal::Principal, session::Session},
     web::{
         browser,
         continuation::{Pending, PendingAuthorization, Unsealed, resume_path},
         csrf,
         forwarded::client_address,
         page::{self, FormTargets},
+        request::request_id,
         view::frame,
     },
 };
@@ -167,6 +168,7 @@ impl<'a> Visit<'a> {
             address: client_address(self.req, config).map(|address| address.to_string()),
             user_agent: self.user_agent(),
             previous: self.person().await?.map(|person| person.session),
+            origin: self.origin(),
         };
         let (session, secret) = identity::session::open(store, &config.sessions, self.now, new).await?;
         let keep = persistent.then_some(config.sessions.absolute);
@@ -230,6 +232,15 @@ impl<'a> Visit<'a> {
     }
 
     /// What the browser calls itself.
+    /// From where the person acts, for the audit log.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip_address: client_address(self.req, &self.app.config).map(|address| address.to_string()),
+            client_id: None,
+            request_id: request_id(self.req),
+        }
+    }
+
     fn user_agent(&self) -> Option<String> {
         Some(self.req.headers().get(header::USER_AGENT)?.to_str().ok()?.to_owned())
     }

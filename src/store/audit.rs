@@ -48,6 +48,38 @@ pub struct Event {
     pub occurrences: i64,
 }
 
+/// From where somebody acts.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The address.
+    pub ip_address: Option<String>,
+    /// The client whose token or page it is.
+    pub client_id: Option<String>,
+    /// The request.
+    pub request_id: String,
+}
+
+impl Event {
+    /// What a person did to something, without changes.
+    pub fn by(principal_id: &str, origin: &Origin, action: &str, target: (&str, &str), now: Timestamp) -> Event {
+        Event {
+            id: crate::model::id::generate(now),
+            at: now,
+            action: action.to_owned(),
+            refused: None,
+            actor_kind: "principal".to_owned(),
+            actor_id: Some(principal_id.to_owned()),
+            client_id: origin.client_id.clone(),
+            ip_address: origin.ip_address.clone(),
+            request_id: origin.request_id.clone(),
+            target_kind: target.0.to_owned(),
+            target_id: Some(target.1.to_owned()),
+            changes: Vec::new(),
+            occurrences: 1,
+        }
+    }
+}
+
 /// The row of an event.
 #[derive(Queryable, Selectable, Insertable, QueryableByName)]
 #[diesel(table_name = audit_event)]

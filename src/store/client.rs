@@ -4,7 +4,9 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Conn, Error, Tx, from_json, identity,
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, identity,
     schema::{client, client_resource},
     to_json,
 };
@@ -154,7 +156,7 @@ impl Client {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = client)]
+#[diesel(table_name = client, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     name: String,
@@ -173,6 +175,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     etag: String,
+    name_key: Option<String>,
 }
 
 impl TryFrom<Row> for Client {
@@ -220,7 +223,22 @@ fn row(client: &Client) -> Result<Row, Error> {
         created_at: client.created_at.millis(),
         updated_at: client.updated_at.millis(),
         etag: client.etag.clone(),
+        name_key: Some(client.name.to_lowercase()),
     })
+}
+
+/// The clients with these numbers of registration, in no order; those that are gone are left out.
+pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Client)>, Error> {
+    let rows: Vec<(Option<i64>, Row)> =
+        client::table.filter(client::seq.eq_any(seqs)).select((client::seq, Row::as_select())).load(conn)?;
+    rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
+}
+
+/// Adds many new clients with few statements; their ids must be fresh.
+pub(super) fn insert_many(tx: &mut Tx<'_>, clients: &[Client]) -> Result<(), Error> {
+    let rows = clients.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(client::table).values(&rows).execute(conn))?;
+    tx.raise()
 }
 
 /// The client with this id.
@@ -242,6 +260,7 @@ pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
     diesel::update(client::table.find(&client.id))
         .set((
             client::name.eq(&row.name),
+            client::name_key.eq(&row.name_key),
             client::description.eq(&row.description),
             client::redirect_uris.eq(&row.redirect_uris),
             client::post_logout_redirect_uris.eq(&row.post_logout_redirect_uris),

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{Conn, Error, Tx, from_json, identity, schema::principal, to_json, won};
+use super::{Conn, Error, Tx, connection::per_backend, from_json, identity, schema::principal, to_json, won};
 use crate::model::{
     email::Email,
     permission::{Acl, Attributes},
@@ -92,7 +92,7 @@ impl Principal {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = principal)]
+#[diesel(table_name = principal, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     email: Option<String>,
@@ -116,6 +116,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     etag: String,
+    name_key: Option<String>,
 }
 
 impl TryFrom<Row> for Principal {
@@ -172,7 +173,22 @@ fn row(principal: &Principal) -> Result<Row, Error> {
         created_at: principal.created_at.millis(),
         updated_at: principal.updated_at.millis(),
         etag: principal.etag.clone(),
+        name_key: principal.name.as_deref().map(str::to_lowercase),
     })
+}
+
+/// The principals with these numbers of registration, in no order; those that are gone are left out.
+pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Principal)>, Error> {
+    let rows: Vec<(Option<i64>, Row)> =
+        principal::table.filter(principal::seq.eq_any(seqs)).select((principal::seq, Row::as_select())).load(conn)?;
+    rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
+}
+
+/// Adds many new principals with few statements; their ids must be fresh.
+pub(super) fn insert_many(tx: &mut Tx<'_>, principals: &[Principal]) -> Result<(), Error> {
+    let rows = principals.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(principal::table).values(&rows).execute(conn))?;
+    tx.raise()
 }
 
 /// The principal with this id.
@@ -252,6 +268,7 @@ pub fn set_own(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<boo
     let rows = diesel::update(row)
         .set((
             principal::name.eq(&principal.name),
+            principal::name_key.eq(principal.name.as_deref().map(str::to_lowercase)),
             principal::phone.eq(&principal.phone),
             principal::phone_verified.eq(principal.phone_verified),
             principal::picture.eq(&principal.picture),

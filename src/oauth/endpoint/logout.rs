@@ -13,11 +13,13 @@ use crate::{
     identity::{session, token::audiences},
     model::id::shown,
     oauth::{error::OAuthError, id_token, params::Params},
-    store::{self, client::Client},
+    store::{self, audit::Origin, client::Client},
     web::{
         browser,
         continuation::{self, Pending, PendingLogout},
+        forwarded::client_address,
         page::{FormTargets, html},
+        request::request_id,
         view,
     },
 };
@@ -86,7 +88,12 @@ async fn logout(req: &HttpRequest, app: &App, params: &Params) -> Result<HttpRes
     };
     match signed_in {
         Some((session, principal)) if proven(&session.id, &principal.id) => {
-            session::end(&app.store, now, &session.id).await?;
+            let origin = Origin {
+                ip_address: client_address(req, &app.config).map(|address| address.to_string()),
+                client_id: client.map(|client| client.id),
+                request_id: request_id(req),
+            };
+            session::end(&app.store, now, &session, origin).await?;
         }
         Some(_) => {
             // somebody else, or nobody knows who is meant: the person decides
