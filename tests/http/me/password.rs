@@ -67,10 +67,10 @@ async fn what_is_wrong_with_a_new_password_is_told_rule_by_rule() {
         assert_eq!(ada.api.post(PATH, body).await.said(), said);
     }
     let wrong = change(&ada.api, "wrong", NEW).await;
-    assert_eq!((wrong.said().as_str(), &wrong.json()["errors"][0]["pointer"]), (
-        "422 PASSWORD_WRONG",
-        &json!("/currentPassword")
-    ));
+    assert_eq!(
+        (wrong.said().as_str(), &wrong.json()["errors"][0]["pointer"]),
+        ("422 PASSWORD_WRONG", &json!("/currentPassword"))
+    );
     assert_eq!(change(&ada.api, PASSWORD, NEW).await.said(), "204");
 }
 
@@ -118,7 +118,8 @@ async fn of_many_who_change_a_password_at_once_one_wins() {
     })
     .await;
     let ada = ada_on(app, &[], "me:*").await;
-    let said = at_once(&ada, 12, |api, n| async move { change(&api, PASSWORD, &format!("{NEW}{n}")).await.said() }).await;
+    let said =
+        at_once(&ada, 12, |api, n| async move { change(&api, PASSWORD, &format!("{NEW}{n}")).await.said() }).await;
     assert_eq!(said.iter().filter(|said| *said == "204").count(), 1, "{said:?}");
     assert_eq!(said.iter().filter(|said| *said == "422 PASSWORD_WRONG").count(), 11, "{said:?}");
     let winner = said.iter().position(|said| said == "204").unwrap();
