@@ -8,6 +8,7 @@ use crate::{
     directory::{
         Actor, Refusal, document,
         email::{self, EmailChangeDocument, EmailChangeInput, EmailValidationInput},
+        profile,
     },
     identity::throttle::{self, Keys, Throttled},
     model::{
@@ -57,10 +58,11 @@ pub async fn change(
     if let Some(before) = once.before(&app).await? {
         return Ok(before);
     }
-    let (id, actor) = (caller.person()?.id.clone(), caller.actor);
+    let (id, actor, grant) = (caller.person()?.id.clone(), caller.actor, caller.bearer.grant_id);
     let (secret, now) = (Secret::generate(Kind::EmailVerification), app.clock.now());
     let act = move |tx: &mut Tx<'_>| {
         email::begin(tx, &actor, &id, &email, &secret.hash(), now)?;
+        profile::grant_holds(tx, grant.as_deref())?;
         let told = match delivery {
             Delivery::ByClient => Some(secret.reveal().to_owned()),
         };

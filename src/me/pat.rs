@@ -10,6 +10,7 @@ use crate::{
         personal_access_token::{
             self, NewPersonalAccessTokenDocument, PersonalAccessTokenInput, PersonalAccessTokenList,
         },
+        profile,
     },
     model::secret::{Kind, Secret},
     store::Tx,
@@ -56,7 +57,7 @@ pub async fn create(
     caller.signed_in()?;
     let once = Once::of(&app, &req, &caller.actor, &body)?;
     let input: PersonalAccessTokenInput = document::read(Value::Object(body.object()?))?;
-    let (id, actor) = (caller.person()?.id.clone(), caller.actor);
+    let (id, actor, grant) = (caller.person()?.id.clone(), caller.actor, caller.bearer.grant_id);
     // before an answer is given again: this token may be weaker than the one that got it
     personal_access_token::scope(&actor, &input)?;
     if let Some(before) = once.before(&app).await? {
@@ -66,6 +67,7 @@ pub async fn create(
         (Secret::generate(Kind::PersonalAccessToken), app.config.tokens.clone(), app.clock.now());
     let act = move |tx: &mut Tx<'_>| {
         let document = personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)?;
+        profile::grant_holds(tx, grant.as_deref())?;
         let token = value.reveal().to_owned();
         Ok(Reply { status: 201, etag: None, body: json!(NewPersonalAccessTokenDocument { document, token }) })
     };

@@ -312,12 +312,14 @@ pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
 /// Suspends or unsuspends; ending the sessions is the caller's second step in the same transaction. Personal access tokens
 /// and a change of email that waits end here, for good.
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
+    tx.raise()?;
+    diesel::update(principal::table.find(id))
+        .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
+        .execute(&mut **tx)?;
+    // after the row is written: whoever is making a token holds its lock, and is waited for
     if since.is_some() {
         super::personal_access_token::delete_all_of(tx, id)?;
         super::email_change::forget(tx, id)?;
     }
-    diesel::update(principal::table.find(id))
-        .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
-        .execute(&mut **tx)?;
-    tx.raise()
+    Ok(())
 }

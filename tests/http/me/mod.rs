@@ -80,12 +80,13 @@ impl Person {
     }
 }
 
-/// A document without what differs from run to run.
+/// A document without what differs from run to run, its members in the order of their names.
 pub fn steady(mut value: Value) -> Value {
     const VARIABLE: [&str; 9] =
         ["id", "eTag", "token", "hint", "secret", "identityId", "request_id", "userAgent", "ipAddress"];
     match &mut value {
         Value::Object(members) => {
+            members.sort_keys();
             for (name, member) in members.iter_mut() {
                 *member = match VARIABLE.contains(&name.as_str()) && member.is_string() {
                     true => Value::String(format!("[{name}]")),

@@ -54,7 +54,7 @@ async fn what_is_wrong_with_a_new_password_is_told_rule_by_rule() {
     let errors = bad.json()["errors"].as_array().unwrap().clone();
     assert_eq!(errors.len(), 3, "length, capital, digit");
     assert!(errors.iter().all(|e| e["code"] == "PASSWORD_POLICY" && e["pointer"] == "/newPassword"), "{errors:?}");
-    for new in ["Password1", "Ada.lovelace1", PASSWORD, &"Aa1".repeat(400)] {
+    for new in ["Password1", "Lovelace1", PASSWORD, &"Aa1".repeat(400)] {
         assert_eq!(change(&ada.api, PASSWORD, new).await.said(), "422 PASSWORD_POLICY", "{new}");
     }
     for (body, said) in [

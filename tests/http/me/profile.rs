@@ -57,7 +57,7 @@ async fn a_person_changes_what_is_their_own_and_the_rest_stays() {
     let events = ada.audited("principal.update").await;
     assert_eq!(events.len(), 3);
     assert!(events.iter().all(|event| event.actor_id.as_ref() == Some(&id) && event.target_id.as_ref() == Some(&id)));
-    assert_eq!((events[0].changes.len(), events[0].changes[0].path.as_str()), (1, "/name"));
+    assert!(events.iter().any(|event| event.changes.len() == 1 && event.changes[0].path == "/name"));
     // and the administrators' lists find the new name
     let row = ada.app.app.store.read(move |conn| keyward::store::principal::find(conn, &id)).await.unwrap().unwrap();
     assert_eq!(row.name.as_deref(), Some("Ada King"));

@@ -10,6 +10,7 @@ const SESSIONS: &str = "/resources/me/sessions";
 #[tokio::test]
 async fn a_person_sees_where_they_are_signed_in() {
     let ada = ada().await;
+    ada.app.advance(std::time::Duration::from_secs(60));
     let (elsewhere, _) = ada.elsewhere().await;
     let list = ada.api.get(SESSIONS).await;
     assert_eq!(list.header("cache-control"), "no-store");
@@ -25,12 +26,12 @@ async fn a_person_sees_where_they_are_signed_in() {
           "clientIds": [
             "portal"
           ],
-          "createdAt": "2026-11-21T12:00:00.000Z",
+          "createdAt": "2026-11-21T12:01:00.000Z",
           "current": false,
-          "expiresAt": "2026-11-22T00:00:00.000Z",
+          "expiresAt": "2026-11-22T00:01:00.000Z",
           "id": "[id]",
           "ipAddress": "[ipAddress]",
-          "lastActiveAt": "2026-11-21T12:00:00.000Z",
+          "lastActiveAt": "2026-11-21T12:01:00.000Z",
           "userAgent": null
         },
         {

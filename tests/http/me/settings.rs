@@ -27,7 +27,7 @@ async fn settings_are_kept_key_by_key() {
     let fresh = ada.api.send(Method::PUT, SETTINGS, &[("if-match", read.header("etag"))], json!({"a": 1})).await;
     assert_eq!(fresh.said(), "200");
     let events = ada.audited("principal.update").await;
-    assert_eq!(events[0].changes[0].path, "/settings/a");
+    assert!(events.iter().any(|event| event.changes.len() == 1 && event.changes[0].path == "/settings/a"));
 }
 
 #[tokio::test]
