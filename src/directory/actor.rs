@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 
 use super::Refusal;
-use crate::model::{
-    permission::{Acl, Attributes, Permissions},
-    problem::Code,
+use crate::{
+    model::{
+        permission::{Acl, Attributes, Permissions},
+        problem::Code,
+    },
+    store::audit::Origin,
 };
 
 /// What kind of actor it is.
@@ -77,6 +80,15 @@ impl Actor {
             permissions: Permissions::default(),
             ip_address,
             request_id,
+        }
+    }
+
+    /// From where it acts, for the audit log.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip_address: self.ip_address.map(|address| address.to_string()),
+            client_id: self.client_id.clone(),
+            request_id: self.request_id.clone(),
         }
     }
 

@@ -86,6 +86,8 @@ pub fn withdraw(
     now: Timestamp,
 ) -> Result<(), Refusal> {
     tx.raise()?;
+    // the application may be making a personal access token at this moment: it is waited for
+    store::principal::lock(tx, principal_id)?;
     let withdrawn = store::consent::withdraw(tx, principal_id, client_id)?;
     // codes first: one that is being redeemed at this moment is waited for, and its grant found afterwards
     let codes = store::authorization_code::void_of(tx, principal_id, client_id, now)?;

@@ -20,7 +20,6 @@ pub mod consent;
 pub mod document;
 pub mod email;
 pub mod guard;
-pub mod password;
 pub mod personal_access_token;
 pub mod precondition;
 pub mod principal;

@@ -151,7 +151,7 @@ pub fn create(
     config: &Tokens,
     now: Timestamp,
 ) -> Result<PersonalAccessTokenDocument, Refusal> {
-    let scope = read(actor, input)?;
+    let scope = scope(actor, input)?;
     let expires_at = expiry(input, config, now)?;
     let Some(client_id) = actor.client_id.clone() else {
         return Err(Refusal::new(Code::PermissionMissing, "expected a token that an application got"));
@@ -185,7 +185,10 @@ pub fn create(
 }
 
 /// The scopes that are asked for, if the name and all of them are sound and within what the actor's token allows.
-fn read(actor: &Actor, input: &PersonalAccessTokenInput) -> Result<Scope, Refusal> {
+///
+/// # Errors
+/// [`Code::FieldInvalid`], [`Code::PrivilegeEscalation`].
+pub fn scope(actor: &Actor, input: &PersonalAccessTokenInput) -> Result<Scope, Refusal> {
     let mut faults = Vec::new();
     let mut fault = |code, pointer: String, message| {
         faults.push(Fault { code, message, pointer: Some(pointer), details: None });

@@ -96,6 +96,20 @@ pub(super) fn acting(tx: &mut Tx<'_>, id: &str) -> Result<Principal, Refusal> {
     store::principal::lock(tx, id)?.filter(|principal| principal.suspended_at.is_none()).ok_or_else(gone)
 }
 
+/// Whether the grant by whose token a person asks holds still. To be asked at the end of a transaction that makes something
+/// which outlives the token and has locked the person: a new password or a disconnected application that came between
+/// leaves nothing behind.
+///
+/// # Errors
+/// [`Code::TokenInvalid`].
+pub fn grant_holds(conn: &mut Conn, grant_id: Option<&str>) -> Result<(), Refusal> {
+    let Some(id) = grant_id else { return Ok(()) };
+    match store::grant::find(conn, id)? {
+        Some(grant) if grant.revoked_at.is_none() => Ok(()),
+        _ => Err(gone()),
+    }
+}
+
 /// The profile of this person.
 ///
 /// # Errors

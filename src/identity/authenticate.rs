@@ -16,7 +16,11 @@ use crate::{
     config::{Config, Passwords},
     hasher::{Busy, Hasher},
     model::{email, password::Policy, time::Timestamp},
-    store::{self, Store, Tx, principal::Principal},
+    store::{
+        self, Store,
+        audit::{Event, Origin},
+        principal::Principal,
+    },
 };
 
 /// The longest email address (RFC 5321 §4.5.3.1.3), in characters.
@@ -175,20 +179,29 @@ pub enum PasswordFault {
     Busy(Busy),
 }
 
-/// Which sessions outlive a change of the password, with what was granted in them.
+/// What outlives a change of the password.
 #[derive(Clone, Debug)]
-pub enum Kept {
-    /// At most this one.
-    One(Option<String>),
-    /// All, as the person wished.
-    All,
+pub struct Kept {
+    /// The session in which it is changed.
+    pub session: Option<String>,
+    /// All other sessions as well.
+    pub all_sessions: bool,
+    /// What the person has made for scripts.
+    pub personal_access_tokens: bool,
 }
 
-/// Gives a principal the password that the person chose. Sessions end but for those that are `kept`, and a change of
-/// email that waits is forgotten: whoever knew the old password may have asked for it.
+impl Kept {
+    /// As usual: one session, and what has nothing to do with sessions.
+    pub fn session(session: Option<String>) -> Kept {
+        Kept { session, all_sessions: false, personal_access_tokens: true }
+    }
+}
+
+/// Gives a principal the password that the person chose. Sessions end but for those that are `kept`, with what was granted
+/// in them, and a change of email that waits is forgotten: whoever knew the old password may have asked for it. The audit
+/// log is told who did it, from `origin`.
 ///
-/// `current_hash` is the stored hash that the caller has checked the old password against (or found missing). `noted` is
-/// run in the transaction that does it.
+/// `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
 ///
 /// # Errors
 /// Only the store's; why the password is not accepted is a [`PasswordFault`].
@@ -202,7 +215,7 @@ pub async fn set_password(
     current_hash: Option<String>,
     new: SecretString,
     kept: Kept,
-    noted: impl Fn(&mut Tx<'_>) -> Result<(), store::Error> + Send + 'static,
+    origin: Origin,
 ) -> Result<Result<(), PasswordFault>, store::Error> {
     let id = principal_id.to_owned();
     let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
@@ -229,11 +242,15 @@ pub async fn set_password(
         .write(move |tx| {
             let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &hash, now)?;
             if changed {
-                if let Kept::One(session) = &kept {
-                    store::session::end_all_of(tx, &id, session.as_deref(), now)?;
+                if !kept.all_sessions {
+                    store::session::end_all_of(tx, &id, kept.session.as_deref(), now)?;
+                }
+                if !kept.personal_access_tokens {
+                    store::personal_access_token::delete_all_of(tx, &id)?;
                 }
                 store::email_change::forget(tx, &id)?;
-                noted(tx)?;
+                let event = Event::by(&id, &origin, "principal.password.change", ("principal", &id), now);
+                store::audit::insert(tx, &event)?;
             }
             Ok::<_, store::Error>(changed)
         })

@@ -28,6 +28,8 @@ pub struct Bearer {
     pub client_id: Option<String>,
     /// The browser session in which it was given.
     pub session_id: Option<String>,
+    /// The grant by which it was given; none where there is no person, and for personal access tokens.
+    pub grant_id: Option<String>,
     /// The id of the personal access token that it is; none for access tokens.
     pub personal_access_token: Option<String>,
     /// The subject's roles.
@@ -42,6 +44,7 @@ impl From<ActiveToken> for Bearer {
     fn from(token: ActiveToken) -> Bearer {
         Bearer {
             subject: token.principal.as_ref().map_or(&token.client.id, |principal| &principal.id).clone(),
+            grant_id: token.grant.as_ref().map(|grant| grant.id.clone()),
             session_id: token.grant.and_then(|grant| grant.session_id),
             personal_access_token: None,
             client_id: Some(token.client.id),
@@ -58,6 +61,7 @@ impl From<ActivePersonalAccessToken> for Bearer {
         Bearer {
             subject: active.principal.id.clone(),
             session_id: None,
+            grant_id: None,
             personal_access_token: Some(active.token.id),
             client_id: Some(active.token.client_id),
             principal: Some(active.principal),

@@ -1,6 +1,6 @@
 //! `/resources/me/email/change` and `/resources/me/email/validate`
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     directory::{
         Actor, Refusal, document,
         email::{self, EmailChangeDocument, EmailChangeInput, EmailValidationInput},
+        profile,
     },
     identity::throttle::{self, Keys, Throttled},
     model::{
@@ -16,7 +17,7 @@ use crate::{
         problem::Code,
         secret::{Kind, Secret},
     },
-    store,
+    store::{self, Tx},
     web::{
         body::Body,
         caller::{Caller, need::EmailWrite},
@@ -38,6 +39,7 @@ const ACTION: &str = "verify";
 /// or list: whoever reads the secret is believed to read that mail.
 #[utoipa::path(
     post, path = "/resources/me/email/change", tag = "me",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body gets the same secret")),
     request_body = EmailChangeInput,
     responses((status = 200, body = EmailChangeDocument)),
     security(("oauth" = ["me/email:write"]))
@@ -53,21 +55,25 @@ pub async fn change(
     let input: EmailChangeInput = document::read(Value::Object(body.object()?))?;
     let email: Email = input.email.parse().map_err(|fault: String| Refusal::at(Code::FieldInvalid, "/email", fault))?;
     let delivery = delivery(&app, caller.bearer.client_id.clone()).await?;
+    if let Some(before) = once.before(&app).await? {
+        return Ok(before);
+    }
+    let (id, actor, grant) = (caller.person()?.id.clone(), caller.actor, caller.bearer.grant_id);
     let (secret, now) = (Secret::generate(Kind::EmailVerification), app.clock.now());
-    let (id, actor, hash, new) = (caller.person()?.id.clone(), caller.actor, secret.hash(), email.clone());
-    let identity_id = id.clone();
-    let told = match delivery {
-        Delivery::ByClient => Some(secret.reveal().to_owned()),
+    let act = move |tx: &mut Tx<'_>| {
+        email::begin(tx, &actor, &id, &email, &secret.hash(), now)?;
+        profile::grant_holds(tx, grant.as_deref())?;
+        let told = match delivery {
+            Delivery::ByClient => Some(secret.reveal().to_owned()),
+        };
+        let document = EmailChangeDocument { identity_id: id.clone(), secret: told, email: email.to_string() };
+        Ok(Reply { status: 200, etag: None, body: json!(document) })
     };
-    let document = json!(EmailChangeDocument { identity_id, secret: told, email: email.to_string() });
-    once.run(&app, move |tx| {
-        email::begin(tx, &actor, &id, &new, &hash, now)?;
-        Ok(Reply { status: StatusCode::OK.as_u16(), etag: None, body: document.clone() })
-    })
-    .await
+    once.run(&app, act).await
 }
 
 /// How the secret comes to the new address.
+#[derive(Clone, Copy)]
 enum Delivery {
     /// The application is told, and sends it.
     ByClient,

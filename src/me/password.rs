@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use crate::{
     app::App,
-    directory::{Refusal, document, password},
+    directory::{Refusal, document},
     identity::authenticate::{Attempt, Kept, Outcome, PasswordFault, authenticate, set_password},
     model::problem::{Code, Fault, Problem},
-    store::{self, Tx, principal::Principal},
+    store::principal::Principal,
     web::{
         body::Body,
         caller::{Caller, need::PasswordWrite},
@@ -55,16 +55,13 @@ pub async fn post(
     let now = app.clock.now();
     let principal = prove(&app, &req, caller.person()?, input.current_password).await?;
 
-    let (actor, id, revoke) = (caller.actor, principal.id.clone(), input.revoke_personal_access_tokens);
-    let noted = move |tx: &mut Tx<'_>| {
-        if revoke {
-            store::personal_access_token::delete_all_of(tx, &id)?;
-        }
-        password::changed(tx, &actor, now)
+    let kept = Kept {
+        session: caller.bearer.session_id,
+        all_sessions: input.keep_sessions,
+        personal_access_tokens: !input.revoke_personal_access_tokens,
     };
-    let kept = if input.keep_sessions { Kept::All } else { Kept::One(caller.bearer.session_id) };
-    let (hash, new) = (principal.password_hash.clone(), input.new_password);
-    let set = set_password(&app.store, &app.hasher, &app.config, now, &principal.id, hash, new, kept, noted);
+    let (hash, new, origin) = (principal.password_hash.clone(), input.new_password, caller.actor.origin());
+    let set = set_password(&app.store, &app.hasher, &app.config, now, &principal.id, hash, new, kept, origin);
     match set.await.map_err(Refusal::from)? {
         Ok(()) => Ok(HttpResponse::NoContent().finish()),
         Err(fault) => Err(refused(fault)),

@@ -10,8 +10,10 @@ use crate::{
         personal_access_token::{
             self, NewPersonalAccessTokenDocument, PersonalAccessTokenInput, PersonalAccessTokenList,
         },
+        profile,
     },
     model::secret::{Kind, Secret},
+    store::Tx,
     web::{
         answer,
         body::Body,
@@ -41,6 +43,7 @@ pub async fn list(caller: Caller<PatRead>, req: HttpRequest, app: web::Data<App>
 /// Makes a personal access token, whose value is shown this once. A personal access token makes no others.
 #[utoipa::path(
     post, path = "/resources/me/pat", tag = "me",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same key with the same body makes one token and gets one answer")),
     request_body = PersonalAccessTokenInput,
     responses((status = 201, body = NewPersonalAccessTokenDocument)),
     security(("oauth" = ["me/pat:write"]))
@@ -54,16 +57,21 @@ pub async fn create(
     caller.signed_in()?;
     let once = Once::of(&app, &req, &caller.actor, &body)?;
     let input: PersonalAccessTokenInput = document::read(Value::Object(body.object()?))?;
-    let (id, actor) = (caller.person()?.id.clone(), caller.actor);
+    let (id, actor, grant) = (caller.person()?.id.clone(), caller.actor, caller.bearer.grant_id);
+    // before an answer is given again: this token may be weaker than the one that got it
+    personal_access_token::scope(&actor, &input)?;
+    if let Some(before) = once.before(&app).await? {
+        return Ok(before);
+    }
     let (value, config, now) =
         (Secret::generate(Kind::PersonalAccessToken), app.config.tokens.clone(), app.clock.now());
-    once.run(&app, move |tx| {
+    let act = move |tx: &mut Tx<'_>| {
         let document = personal_access_token::create(tx, &actor, &id, &input, &value, &config, now)?;
+        profile::grant_holds(tx, grant.as_deref())?;
         let token = value.reveal().to_owned();
-        let body = json!(NewPersonalAccessTokenDocument { document, token });
-        Ok(Reply { status: StatusCode::CREATED.as_u16(), etag: None, body })
-    })
-    .await
+        Ok(Reply { status: 201, etag: None, body: json!(NewPersonalAccessTokenDocument { document, token }) })
+    };
+    once.run(&app, act).await
 }
 
 /// Ends a personal access token

@@ -20,15 +20,12 @@ use super::{
 use crate::{
     app::App,
     config::Passwords,
-    directory::{Actor, password},
     identity::authenticate::{Kept, Outcome, PasswordFault, set_password},
     model::{secret::SecretHash, time::Timestamp},
-    store::{self, Tx, principal::Principal},
+    store::{self, principal::Principal},
     web::{
         continuation::{Pending, Unsealed},
-        forwarded::client_address,
         page::FormTargets,
-        request::request_id,
     },
 };
 
@@ -231,12 +228,10 @@ async fn set(
     new: SecretString,
     keep_session: Option<String>,
 ) -> Result<Result<(), PasswordFault>, PageError> {
-    let (current, now) = (principal.password_hash.clone(), visit.now);
-    let app = visit.app;
-    let actor = Actor::person(&principal.id, client_address(visit.req, &app.config), request_id(visit.req));
-    let noted = move |tx: &mut Tx<'_>| password::changed(tx, &actor, now);
-    let (id, kept) = (&principal.id, Kept::One(keep_session));
-    Ok(set_password(&app.store, &app.hasher, &app.config, now, id, current, new, kept, noted).await?)
+    let (app, current, kept) = (visit.app, principal.password_hash.clone(), Kept::session(keep_session));
+    let (now, origin) = (visit.now, visit.origin());
+    let set = set_password(&app.store, &app.hasher, &app.config, now, &principal.id, current, new, kept, origin);
+    Ok(set.await?)
 }
 
 impl Change {

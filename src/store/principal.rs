@@ -415,8 +415,9 @@ pub fn disarm(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
 
 /// Suspends or unsuspends; what the principal acts by is the caller's second step in the same transaction ([`disarm`]).
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
+    tx.raise()?;
     diesel::update(principal::table.find(id))
         .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
         .execute(&mut **tx)?;
-    tx.raise()
+    Ok(())
 }
