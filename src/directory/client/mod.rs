@@ -11,13 +11,17 @@
 
 mod document;
 mod draft;
+mod input;
 mod put;
 mod roles;
 mod rules;
 pub mod secrets;
 mod suspension;
+#[cfg(test)]
+mod tests;
 
-pub use document::{ClientDocument, ClientInput, ClientProperties};
+pub use document::{ClientDocument, ClientProperties};
+pub use input::ClientInput;
 pub use put::{check_new, put};
 pub use roles::{ClientRolesInput, set_roles};
 pub use suspension::{suspend, unsuspend};

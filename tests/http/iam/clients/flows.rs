@@ -66,10 +66,10 @@ async fn what_is_registered_counts_at_the_next_request() {
     assert_eq!(owner.put(SHOP, grants).await.said(), "200");
     assert_eq!(shop.client_credentials("").await.outcome(), "400 unauthorized_client");
     // where people may be sent
-    let page = Browser::new().get(&shop.authorization(&[]).url).await;
+    let page = Browser::new().get(&shop.authorization(&[("redirect_uri", "https://app.example/cb")]).url).await;
     assert!(page.status.is_success() || page.status.is_redirection(), "{}", page.status);
     assert_eq!(owner.put(SHOP, json!({"redirectUris": ["https://app.example/other"]})).await.said(), "200");
-    let page = Browser::new().get(&shop.authorization(&[]).url).await;
+    let page = Browser::new().get(&shop.authorization(&[("redirect_uri", "https://app.example/cb")]).url).await;
     assert!(page.status.is_client_error(), "{}", page.status);
 }
 
