@@ -245,7 +245,7 @@ async fn walk(app: &TestApp, filter: &PrincipalFilter, mut ask: Page, side: Side
 #[actix_web::test]
 async fn pages_forward_and_backward_are_the_whole_list_in_order() {
     let (app, rows, mut dice) = place().await;
-    for case in 0..150 {
+    for case in 0..60 {
         let filter = some_filter(&mut dice);
         let order = principals::ORDERS[dice.below(4)];
         let direction = if dice.one_in(2) { Direction::Ascending } else { Direction::Descending };
@@ -287,7 +287,7 @@ fn flipped(direction: Direction) -> Direction {
 async fn rows_that_stay_are_seen_once_while_others_come_and_go() {
     let (app, mut rows, mut dice) = place().await;
     let mut number = rows.len();
-    for case in 0..40 {
+    for case in 0..20 {
         let filter = some_filter(&mut dice);
         let order = principals::ORDERS[dice.below(4)];
         let direction = if dice.one_in(2) { Direction::Ascending } else { Direction::Descending };
