@@ -12,6 +12,7 @@ use crate::{
     web::{methods::Table, problem},
 };
 
+pub mod openapi;
 mod role;
 
 /// The routes: a path, its methods, and their handlers, each of which names the permission that it needs in its signature.

@@ -21,6 +21,11 @@ use crate::{
 };
 
 /// All roles, in the order of their keys
+#[utoipa::path(
+    get, path = "/resources/iam/roles", tag = "roles",
+    responses((status = 501)),
+    security(("oauth" = ["iam/roles:read"]))
+)]
 pub async fn list(_caller: Caller<RolesRead>, _app: web::Data<App>) -> Result<HttpResponse, Declined> {
     Ok(HttpResponse::NotImplemented().finish())
 }

@@ -7,6 +7,7 @@ mod support;
 mod attacks;
 mod iam;
 mod oauth;
+mod openapi;
 mod pages;
 mod program;
 mod races;
