@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use jsonschema::Validator;
@@ -116,9 +116,11 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
 }
 
 fn compiled(place: &str) -> Arc<Validator> {
-    let mut known = COMPILED.lock().unwrap();
+    let mut known = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let compile = || {
-        let root = json!({ "$ref": format!("#{place}"), "components": STRICT["components"], "paths": STRICT["paths"] });
+        // references in it are to components of the document, which it becomes the root of
+        let mut root = STRICT.pointer(place).unwrap_or_else(|| panic!("{place} is not there")).clone();
+        root["components"] = STRICT["components"].clone();
         let options = jsonschema::draft202012::options().should_validate_formats(true);
         Arc::new(options.build(&root).unwrap_or_else(|error| panic!("{place}: {error}")))
     };
