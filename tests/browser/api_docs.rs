@@ -1,22 +1,27 @@
 //! The viewer of the API: who signs in there can try the API.
 
-use thirtyfour::By;
+use thirtyfour::{By, Key};
 
 use crate::{chrome::wait_for, scene::Scene, support::PASSWORD};
+
+/// The box that asks for a permission in the dialog.
+const SCOPE: &str = "iam/roles:read-authorizationCode-checkbox-oauth";
 
 #[tokio::test]
 async fn an_owner_signs_in_to_the_documentation_and_calls_the_api() {
     let Some(scene) = Scene::new().await else { return };
     scene.server.principal("grace@example.com", &["system:owner"], |_| {}).await;
     let (browser, driver) = (&scene.browser, &scene.browser.driver);
+    // the page scrolls, and what is fixed to its edges would get the clicks
+    let press = async |selector: &str| browser.find(selector).await.send_keys(Key::Enter + "").await.unwrap();
     browser.go(&scene.server.url("/resources/docs")).await;
     browser.page("API").await;
     let docs = browser.tab().await;
-    browser.find("button.authorize").await.click().await.unwrap();
-    browser.find("[for='iam/roles:read-authorizationCode-checkbox-oauth']").await.click().await.unwrap();
-    let button = "(//label[@for='iam/roles:read-authorizationCode-checkbox-oauth']\
-                  /following::button[contains(@class, 'authorize')])[1]";
-    driver.find(By::XPath(button)).await.unwrap().click().await.unwrap();
+    press("button.authorize").await;
+    browser.find(&format!("[for='{SCOPE}']")).await;
+    browser.js(&format!("document.getElementById('{SCOPE}').click()")).await.unwrap();
+    let authorize = format!("(//label[@for='{SCOPE}']/following::button[contains(@class, 'authorize')])[1]");
+    driver.find(By::XPath(&authorize)).await.unwrap().send_keys(Key::Enter + "").await.unwrap();
 
     let popup = wait_for(async || Ok(driver.windows().await?.into_iter().find(|window| *window != docs))).await;
     browser.front(&popup.expect("a window to sign in")).await;
@@ -29,12 +34,12 @@ async fn an_owner_signs_in_to_the_documentation_and_calls_the_api() {
     closed.expect("the window closes");
     browser.front(&docs).await;
     browser.find(".auth-container button[aria-label='Remove authorization'], .auth-container .logout").await;
-    browser.find("button.btn-done").await.click().await.unwrap();
+    press("button.btn-done").await;
 
-    browser.find("#operations-roles-rolesGet .opblock-summary-control").await.click().await.unwrap();
-    browser.find("#operations-roles-rolesGet .try-out__btn").await.click().await.unwrap();
+    press("#operations-roles-rolesGet .opblock-summary-control").await;
+    press("#operations-roles-rolesGet .try-out__btn").await;
     browser.find("#operations-roles-rolesGet input[placeholder='key']").await.send_keys("system:owner").await.unwrap();
-    browser.find("#operations-roles-rolesGet .execute").await.click().await.unwrap();
+    press("#operations-roles-rolesGet .execute").await;
     let status = browser.text("#operations-roles-rolesGet .live-responses-table .response-col_status").await;
     assert!(status.lines().any(|line| line.trim() == "200"), "{status}");
     scene.end().await;
