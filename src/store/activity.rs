@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn activity_is_due_once_a_minute() {
         let cache = ActivityCache::default();
-        let at = |seconds| Timestamp::from_seconds(1000 + seconds);
+        let at = |seconds: i64| Timestamp::from_seconds(1000 + seconds);
         assert!(!cache.is_due("ada", Some(at(0)), at(59)));
         assert!(cache.is_due("ada", Some(at(0)), at(60)));
         // many requests see the old row before the write is done
