@@ -11,7 +11,7 @@ use crate::{
     hasher::Hasher,
     keys::{KeyRing, MasterKey, Sealer},
     model::{key::SigningAlgorithm, time::Timestamp},
-    store::{self, Store, Target, access::AccessCache},
+    store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
 };
 
 /// How often other processes' changes are looked for.
@@ -39,6 +39,8 @@ pub struct Parts {
     pub seals: Seals,
     /// What identities may do, compiled.
     pub access: AccessCache,
+    /// Whose activity was noted of late.
+    pub activity: ActivityCache,
 }
 
 /// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
@@ -60,6 +62,8 @@ pub struct Seals {
     pub access_token: Sealer,
     /// Answers that are given again to a request that is made again.
     pub idempotency: Sealer,
+    /// Positions in lists.
+    pub cursor: Sealer,
 }
 
 impl Seals {
@@ -73,6 +77,7 @@ impl Seals {
             refresh_successor: master.sealer("refresh successor"),
             access_token: master.sealer("access token"),
             idempotency: master.sealer("idempotency"),
+            cursor: master.sealer("cursor"),
             master,
         }
     }
@@ -118,8 +123,8 @@ impl App {
         let fetch = Fetcher::new(&config.fetch)?;
         let seals = Seals::new(master);
         let keys = ArcSwap::from_pointee(keys);
-        let access = AccessCache::default();
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access })))
+        let (access, activity) = (AccessCache::default(), ActivityCache::default());
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access, activity })))
     }
 
     /// Makes what a server needs besides, where the issuer is the one that people reach it by: the built-in client of the
@@ -168,7 +173,7 @@ impl App {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            match store::purge::run(&self.store, self.clock.now()).await {
+            match store::purge::run(&self.store, self.clock.now(), self.config.iam.audit_retention).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged expired rows"),
                 Err(error) => tracing::warn!(%error, "purging expired rows"),

@@ -14,9 +14,11 @@
 
 pub mod actor;
 pub mod audit;
+pub mod client;
 pub mod document;
 pub mod guard;
 pub mod precondition;
+pub mod principal;
 mod refusal;
 pub mod role;
 

@@ -1,6 +1,9 @@
 //! Who is behind a bearer token that is presented to an API of this server (RFC 6750).
 
-use super::token::{self, ActiveToken};
+use super::{
+    activity,
+    token::{self, ActiveToken},
+};
 use crate::{
     app::Parts,
     model::{permission::Permissions, scope::Scope},
@@ -41,12 +44,17 @@ impl From<ActiveToken> for Bearer {
     }
 }
 
-/// Who is behind `presented`, if it holds now and is meant for this server; `None` if not, for whatever reason.
+/// Who is behind `presented`, if it holds now and is meant for this server; `None` if not, for whatever reason. That a
+/// person was active is noted.
 ///
 /// # Errors
 /// Only if the database cannot be asked.
 pub async fn identify(app: &Parts, presented: &str) -> Result<Option<Bearer>, store::Error> {
     let (keys, issuer, now) = (app.keys.load_full(), app.config.issuer(), app.clock.now());
     let active = token::verify(&keys, &app.seals, &app.store, &app.access, issuer, presented, now).await?;
-    Ok(active.filter(|token| token.audiences().contains(&issuer)).map(Bearer::from))
+    let bearer = active.filter(|token| token.audiences().contains(&issuer)).map(Bearer::from);
+    if let Some(principal) = bearer.as_ref().and_then(|bearer| bearer.principal.as_ref()) {
+        activity::note(app, principal, now);
+    }
+    Ok(bearer)
 }

@@ -1,6 +1,7 @@
 //! Decisions that several faces share.
 
 pub mod access;
+pub mod activity;
 pub mod authenticate;
 pub mod bearer;
 pub mod device;

@@ -90,6 +90,7 @@ pub async fn open(
                         ..fresh.clone()
                     };
                     if session::renew(tx, &renewed, now)? {
+                        begin(tx, &renewed, now)?;
                         note(tx, &origin, "session.renew", &renewed, now)?;
                         return Ok(renewed);
                     }
@@ -98,11 +99,21 @@ pub async fn open(
                 }
             }
             session::insert(tx, &fresh)?;
+            begin(tx, &fresh, now)?;
             note(tx, &origin, "session.begin", &fresh, now)?;
             Ok::<_, store::Error>(fresh.clone())
         })
         .await?;
     Ok((session, secret))
+}
+
+/// The person is active, and may be: whoever was suspended or deleted since the password was checked begins nothing that
+/// an end of the suspension would bring back. Whoever suspends at this moment waits for the row, and then ends the session.
+fn begin(tx: &mut Tx<'_>, session: &Session, now: Timestamp) -> Result<(), store::Error> {
+    match principal::begin(tx, &session.principal_id, now)? {
+        true => Ok(()),
+        false => Err(store::Error::Unavailable("the account was suspended or deleted meanwhile".to_owned())),
+    }
 }
 
 fn note(tx: &mut Tx<'_>, origin: &Origin, action: &str, session: &Session, now: Timestamp) -> Result<(), store::Error> {

@@ -119,3 +119,15 @@ pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool
             .execute(&mut **tx)?;
     Ok(won(rows))
 }
+
+/// Makes the codes of a client worthless that nobody has redeemed yet. Rare: it looks at all codes of a day.
+pub fn spend_of_client(tx: &mut Tx<'_>, client_id: &str, now: Timestamp) -> Result<usize, Error> {
+    Ok(diesel::update(
+        authorization_code::table
+            .filter(authorization_code::client_id.eq(client_id))
+            .filter(authorization_code::used_at.is_null())
+            .filter(authorization_code::expires_at.gt(now.millis())),
+    )
+    .set(authorization_code::used_at.eq(now.millis()))
+    .execute(&mut **tx)?)
+}

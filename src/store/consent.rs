@@ -41,6 +41,12 @@ pub fn allow(
     Ok(())
 }
 
+/// Forgets what anybody allowed a client.
+pub(super) fn delete_of_client(tx: &mut Tx<'_>, client_id: &str) -> Result<(), Error> {
+    diesel::delete(consent::table.filter(consent::client_id.eq(client_id))).execute(&mut **tx)?;
+    Ok(())
+}
+
 /// Forgets what was allowed to a client; whether there was anything.
 pub fn withdraw(tx: &mut Tx<'_>, principal_id: &str, client_id: &str) -> Result<bool, Error> {
     let rows = diesel::delete(

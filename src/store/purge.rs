@@ -7,14 +7,18 @@
 //! | sealed successors of refresh tokens | until the replay window closes |
 //! | grants | until they expire |
 //! | sessions | 30 days after they end |
+//! | events of the audit log | as long as `iam.audit_retention` says |
 //! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
+
+use std::time::Duration;
 
 use diesel::prelude::*;
 
 use super::{
     Error, Store, Tx,
     schema::{
-        assertion_jti, authorization_code, idempotency, oauth_grant, refresh_token, revoked_token, session, throttle,
+        assertion_jti, audit_event, authorization_code, idempotency, oauth_grant, refresh_token, revoked_token,
+        session, throttle,
     },
 };
 use crate::model::time::Timestamp;
@@ -25,7 +29,7 @@ type Step = fn(&mut Tx<'_>, i64) -> Result<usize, Error>;
 /// Rows per transaction.
 const BATCH: i64 = 500;
 /// How long an ended session can still be looked up.
-const SESSION_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+const SESSION_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 macro_rules! batch {
     ($tx:expr, $table:ident, $key:ident, $filter:expr) => {{
@@ -36,7 +40,7 @@ macro_rules! batch {
 }
 
 /// Deletes what has expired; the number of rows that went.
-pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
+pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
     let steps: [Step; 9] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
@@ -58,10 +62,12 @@ pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
                 .execute(&mut **tx)?)
         },
     ];
+    let audit: Step = |tx, before| Ok(batch!(tx, audit_event, id, audit_event::at.lt(before))?);
+    let steps = steps.into_iter().map(|step| (step, now)).chain([(audit, now - audit_kept)]);
     let mut total = 0;
-    for step in steps {
+    for (step, before) in steps {
         loop {
-            let rows = store.write(move |tx| step(tx, now.millis())).await?;
+            let rows = store.write(move |tx| step(tx, before.millis())).await?;
             total += rows;
             if (rows as i64) < BATCH {
                 break;

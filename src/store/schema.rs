@@ -84,6 +84,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         etag -> Text,
+        seq -> Nullable<BigInt>,
+        name_key -> Nullable<Text>,
     }
 }
 
@@ -125,6 +127,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         etag -> Text,
+        seq -> Nullable<BigInt>,
+        name_key -> Nullable<Text>,
     }
 }
 

@@ -12,6 +12,7 @@ pub mod forwarded;
 pub mod health;
 pub mod host;
 pub mod idempotency;
+pub mod listing;
 pub mod methods;
 pub mod page;
 pub mod precondition;

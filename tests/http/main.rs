@@ -6,6 +6,7 @@ mod support;
 
 mod attacks;
 mod iam;
+mod listing;
 mod oauth;
 mod openapi;
 mod pages;

@@ -70,7 +70,8 @@ impl Stage {
 pub async fn reregister(app: &TestApp, client: &TestClient, change: impl FnOnce(&mut Client)) {
     let mut client = client.client.clone();
     change(&mut client);
-    app.app.store.write(move |tx| store::client::update(tx, &client)).await.unwrap();
+    let saved = app.app.store.write(move |tx| store::client::update(tx, &client, &client.etag)).await.unwrap();
+    assert!(saved, "somebody else has changed the client");
 }
 
 /// Suspends a person.

@@ -1,3 +1,4 @@
 //! The administrators' API.
 
+mod clients;
 mod roles;
