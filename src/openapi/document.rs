@@ -54,12 +54,45 @@ pub fn document(issuer: &str) -> Value {
     let mut document = serde_json::to_value(api).unwrap_or_default();
     problem::describe(&mut document["components"]);
     headers::describe(&mut document["components"]);
+    write_back(&mut document["components"]["schemas"]);
     let schemas = document["components"]["schemas"].clone();
     for_each_operation(&mut document, |path, method, operation| {
-        name(operation);
+        name(path, operation);
         outcomes::complete(path, method, operation, &schemas);
     });
+    link(&mut document);
     document
+}
+
+/// Says of every success of PUT what can be done next with the same object: whatever its path begins.
+fn link(document: &mut Value) {
+    let mut operations = Vec::new();
+    for_each_operation(document, |path, method, operation| {
+        operations.push((path.to_owned(), method.to_owned(), operation["operationId"].clone()));
+    });
+    for_each_operation(document, |path, method, operation| {
+        if method != "put" || !path.ends_with('}') {
+            return;
+        }
+        let parameters = path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'));
+        let parameters: Map<String, Value> =
+            parameters.map(|name| (name.to_owned(), json!(format!("$request.path.{name}")))).collect();
+        let mut links = Map::new();
+        for (other, other_method, id) in &operations {
+            let rest = other.strip_prefix(path).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            let same = other == path && other_method == method;
+            if let (Some(rest), Some(name), false) = (rest, id.as_str(), same)
+                && !rest.contains('{')
+            {
+                links.insert(name.to_owned(), json!({ "operationId": name, "parameters": parameters }));
+            }
+        }
+        for status in ["200", "201"] {
+            if let Some(response) = operation["responses"].get_mut(status) {
+                response["links"] = json!(links);
+            }
+        }
+    });
 }
 
 /// How a token is got, and which permissions there are.
@@ -127,16 +160,56 @@ fn for_each_operation(document: &mut Value, mut act: impl FnMut(&str, &str, &mut
     }
 }
 
-/// Handlers of different resources have the same names, operations have not: `put` of `roles` is `rolesPut`.
-fn name(operation: &mut Map<String, Value>) {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
-    let tag = text(operation.get("tags").and_then(|tags| tags.get(0)));
-    let handler = text(operation.get("operationId"));
-    let mut id = String::new();
-    for (n, word) in tag.split(['-', '_', ' ']).chain(handler.split('_')).filter(|word| !word.is_empty()).enumerate() {
-        let (first, rest) = word.split_at(1);
-        id.push_str(&if n == 0 { first.to_ascii_lowercase() } else { first.to_ascii_uppercase() });
-        id.push_str(rest);
+/// Handlers of different resources have the same names, operations have not: the handler says what is done, the path to
+/// what. `put` of `/resources/iam/roles/{key}` is `putRole`. A handler that gives its operation a name keeps it.
+fn name(path: &str, operation: &mut Map<String, Value>) {
+    let handler = operation.get("operationId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if handler.contains(|c: char| c.is_ascii_uppercase()) {
+        return;
+    }
+    let verb = match handler.split('_').next().unwrap_or_default() {
+        "post" => "change",
+        "me" => "get",
+        verb => verb,
+    };
+    let mut segments: Vec<&str> = path.split('/').skip(2).filter(|segment| *segment != "iam").collect();
+    segments.pop_if(|last| *last == verb && !last.starts_with('{'));
+    let mut id = verb.to_owned();
+    for (n, segment) in segments.iter().enumerate() {
+        let one = n + 1 < segments.len() || verb == "create";
+        match *segment {
+            "me" => id.push_str(if segments.len() == 1 { "Me" } else { "My" }),
+            parameter if parameter.starts_with('{') => {}
+            noun => {
+                let noun = if one { noun.strip_suffix('s').unwrap_or(noun) } else { noun };
+                let (first, rest) = noun.split_at(noun.len().min(1));
+                id.push_str(&first.to_ascii_uppercase());
+                id.push_str(rest);
+            }
+        }
     }
     operation.insert("operationId".to_owned(), json!(id));
+}
+
+/// What was read can be written back: what an object has beyond what can be set is accepted where it is unchanged.
+fn write_back(schemas: &mut Value) {
+    let Some(schemas) = schemas.as_object_mut() else { return };
+    let names: Vec<String> = schemas.keys().filter_map(|name| name.strip_suffix("Input").map(str::to_owned)).collect();
+    for name in names {
+        let answered = schemas.get(&format!("{name}Document")).and_then(|schema| schema["properties"].as_object());
+        let Some(answered) = answered.cloned() else { continue };
+        let Some(input) = schemas.get_mut(&format!("{name}Input")) else { continue };
+        let Some(settable) = input["properties"].as_object_mut() else { continue };
+        for (member, mut schema) in answered {
+            if settable.contains_key(&member) {
+                continue;
+            }
+            let said = schema["description"].as_str().unwrap_or_default().to_owned();
+            schema["description"] = json!(match member.as_str() {
+                "eTag" => "As etag".to_owned(),
+                _ => format!("{said}. Cannot be set; accepted where it is unchanged"),
+            });
+            settable.insert(member, schema);
+        }
+    }
 }

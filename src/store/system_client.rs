@@ -52,6 +52,7 @@ pub fn ensure_docs(tx: &mut Tx<'_>, issuer: &str, enabled: bool, now: Timestamp)
         && stored.suspended_at == wanted.suspended_at;
     if !same {
         wanted.etag = random_text::<12>();
+        // whoever came first has made it the same
         client::update(tx, &wanted, &stored.etag)?;
     }
     Ok(true)

@@ -36,11 +36,11 @@ async fn an_owner_signs_in_to_the_documentation_and_calls_the_api() {
     browser.find(".auth-container button[aria-label='Remove authorization'], .auth-container .logout").await;
     press("button.btn-done").await;
 
-    press("#operations-roles-rolesGet .opblock-summary-control").await;
-    press("#operations-roles-rolesGet .try-out__btn").await;
-    browser.find("#operations-roles-rolesGet input[placeholder='key']").await.send_keys("system:owner").await.unwrap();
-    press("#operations-roles-rolesGet .execute").await;
-    let status = browser.text("#operations-roles-rolesGet .live-responses-table .response-col_status").await;
+    press("#operations-roles-getRole .opblock-summary-control").await;
+    press("#operations-roles-getRole .try-out__btn").await;
+    browser.find("#operations-roles-getRole input[placeholder='key']").await.send_keys("system:owner").await.unwrap();
+    press("#operations-roles-getRole .execute").await;
+    let status = browser.text("#operations-roles-getRole .live-responses-table .response-col_status").await;
     assert!(status.lines().any(|line| line.trim() == "200"), "{status}");
     scene.end().await;
 }

@@ -85,7 +85,7 @@ impl Api {
             request = request.json(&body);
         }
         let answer = send(request).await;
-        contract::check(&method, path, &answer);
+        contract::check(&method, path, &body, &answer);
         answer
     }
 

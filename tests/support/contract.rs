@@ -77,11 +77,12 @@ pub fn resolved<'v>(document: &'v Value, value: &'v Value) -> (String, &'v Value
     (pointer, target)
 }
 
-/// Holds an answer to the description of the operation.
+/// Holds an answer to the description of the operation, and a body that was accepted to that of bodies.
 ///
 /// # Panics
-/// If its status is not declared, its headers are missing or its body does not match.
-pub fn check(method: &Method, path: &str, answer: &Answer) {
+/// If its status is not declared, its headers are missing, its body does not match, or what was accepted is described as
+/// something that is not.
+pub fn check(method: &Method, path: &str, body: &Value, answer: &Answer) {
     let Some(template) = template(path).filter(|_| path.starts_with("/resources/")) else { return };
     let item = &STRICT["paths"][template];
     let name = method.as_str().to_lowercase();
@@ -93,7 +94,7 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
     let status = answer.status.as_str();
     let response = operation["responses"].get(status);
     let response = response.unwrap_or_else(|| panic!("{what}, a status that {template} does not declare"));
-    let place = format!("/paths/{}/{name}/responses/{status}", template.replace('~', "~0").replace('/', "~1"));
+    let place = format!("/paths/{}/{name}/responses/{status}", escaped(template));
     let (place, response) =
         if response.get("$ref").is_some() { resolved(&STRICT, response) } else { (place, response) };
     for (name, header) in response["headers"].as_object().into_iter().flatten() {
@@ -102,6 +103,11 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
             assert!(answer.headers.contains_key(name), "{what} without {name}");
         }
     }
+    if answer.status.is_success() && !body.is_null() && operation.get("requestBody").is_some() {
+        let place = format!("/paths/{}/{name}/requestBody/content/application~1json/schema", escaped(template));
+        let faults = faults(&place, body);
+        assert!(faults.is_empty(), "{what} to {body}, which is described as wrong: {faults:#?}");
+    }
     let Some(content) = response["content"].as_object().filter(|_| name != "head") else {
         return assert_eq!(answer.body, "", "{what}, where no body is declared");
     };
@@ -109,12 +115,17 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
     assert!(content.contains_key(&media_type), "{what} as {media_type}, which is not declared");
     if media_type.ends_with("json") {
         let place = format!("{place}/content/{}/schema", media_type.replace('/', "~1"));
-        let faults: Vec<String> = compiled(&place)
-            .iter_errors(&answer.json())
-            .map(|fault| format!("{}: {fault}", fault.instance_path()))
-            .collect();
+        let faults = faults(&place, &answer.json());
         assert!(faults.is_empty(), "{what}, which is not as described: {faults:#?}");
     }
+}
+
+fn escaped(template: &str) -> String {
+    template.replace('~', "~0").replace('/', "~1")
+}
+
+fn faults(place: &str, value: &Value) -> Vec<String> {
+    compiled(place).iter_errors(value).map(|fault| format!("{}: {fault}", fault.instance_path())).collect()
 }
 
 fn compiled(place: &str) -> Arc<Validator> {
