@@ -127,6 +127,21 @@ impl App {
         Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access, activity })))
     }
 
+    /// Makes what a server needs besides, where the issuer is the one that people reach it by: the built-in client of the
+    /// API's viewer. Commands beside a server do not do this, since they may be told of another issuer.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn prepare_to_serve(&self) -> Result<(), store::Error> {
+        let (issuer, docs, now) = (self.config.issuer().to_owned(), self.config.iam.docs, self.clock.now());
+        let ensured = self.store.write(move |tx| store::system_client::ensure_docs(tx, &issuer, docs, now)).await?;
+        if !ensured && docs {
+            let id = store::system_client::DOCS;
+            tracing::warn!("nobody can sign in to /resources/docs: the id {id} belongs to something else");
+        }
+        Ok(())
+    }
+
     /// Reads the signing keys again.
     pub async fn reload_keys(&self) -> anyhow::Result<()> {
         let keys = load_keys(&self.store, &self.seals.master).await?;

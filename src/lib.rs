@@ -9,6 +9,7 @@
 //! | [`cli`] | one file per command; [`cli::serve`] is the one that matters, [`cli::demo`] is the application that `try` shows |
 //! | [`server`] | from an [`app::App`] to a server that answers: listeners, TLS, limits, faces, graceful stop |
 //! | [`oauth`] | the face for client programs: endpoints, grants, tokens; errors are RFC 6749 JSON |
+//! | [`openapi`] | the description of the APIs, made of what their faces say, and its viewer |
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
 //! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
@@ -86,6 +87,7 @@ pub mod keys;
 pub mod me;
 pub mod model;
 pub mod oauth;
+pub mod openapi;
 pub mod pages;
 pub mod server;
 pub mod store;

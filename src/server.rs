@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    iam, me, oauth, pages,
+    iam, me, oauth, openapi, pages,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -175,9 +175,11 @@ pub fn start_with(
 
     let workers = app.config.workers;
     let refusals = refusals::Refusals::default();
+    let viewer = web::Data::new(openapi::Viewer::new(app.config.issuer()));
     let data = (web::Data::new(app.clone()), web::Data::new(draining.clone()), web::Data::new(refusals.clone()));
     let mut server = HttpServer::new(move || {
         let (app, draining, refusals) = data.clone();
+        let docs = app.config.iam.docs;
         let body = app.config.limits.body_bytes;
         let secure = app.config.secure();
         let base = app.config.base_path().to_owned();
@@ -185,6 +187,7 @@ pub fn start_with(
             .app_data(app)
             .app_data(draining)
             .app_data(refusals)
+            .app_data(viewer.clone())
             .app_data(web::PayloadConfig::new(body))
             .app_data(web::FormConfig::default().limit(body).error_handler(refused))
             .app_data(web::JsonConfig::default().limit(body).error_handler(refused))
@@ -202,6 +205,7 @@ pub fn start_with(
                     .configure(oauth::routes)
                     .configure(iam::mount)
                     .configure(me::mount)
+                    .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)
                     .wrap(from_fn(refusals::note)),

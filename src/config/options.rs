@@ -208,6 +208,10 @@ options! {
 
         /// How long events stay in the audit log.
         audit_retention: Duration = days(400), within days(1)..=days(36_500);
+
+        /// Whether `/resources/docs` shows the API and lets people try it, as the built-in client `keyward-docs`. The
+        /// description itself is at `/resources/openapi.json` in any case.
+        docs: bool = true;
     }
 
     /// What a request may cost.

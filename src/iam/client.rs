@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use utoipa::ToSchema;
 
+use super::openapi::RolesBody;
 use crate::{
     app::App,
     directory::{
         Precondition,
-        client::{self, ClientDocument, ClientInput, ClientRolesInput, Policy},
+        client::{self, ClientDocument, ClientInput, Policy},
     },
     web::{
         answer,
@@ -127,7 +128,7 @@ pub async fn delete(
 #[utoipa::path(
     put, path = "/resources/iam/clients/{id}/roles", tag = "clients",
     params(("id" = String, Path, description = "The client's id")),
-    request_body = ClientRolesInput,
+    request_body = RolesBody,
     responses((status = 200, body = ClientDocument)),
     security(("oauth" = ["iam/clients:write"]))
 )]

@@ -14,6 +14,7 @@ use crate::web::{
 pub mod audit;
 pub mod client;
 pub mod client_secret;
+pub mod openapi;
 pub mod principal;
 pub mod role;
 

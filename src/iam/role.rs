@@ -55,7 +55,8 @@ pub async fn list(_caller: Caller<RolesRead>, req: HttpRequest, app: web::Data<A
 /// A role
 #[utoipa::path(
     get, path = "/resources/iam/roles/{key}", tag = "roles",
-    params(("key" = String, Path, description = "The role's key; ':' plain or percent-encoded")),
+    params(("key" = String, Path, max_length = 128, pattern = "^[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)+$",
+            description = "The role's key; ':' plain or percent-encoded")),
     responses((status = 200, body = RoleDocument, headers(("ETag" = String, description = "The version")))),
     security(("oauth" = ["iam/roles:read"]))
 )]
@@ -73,7 +74,8 @@ pub async fn get(
 /// Makes a role, or replaces the members that are given
 #[utoipa::path(
     put, path = "/resources/iam/roles/{key}", tag = "roles",
-    params(("key" = String, Path, description = "The role's key; ':' plain or percent-encoded")),
+    params(("key" = String, Path, max_length = 128, pattern = "^[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)+$",
+            description = "The role's key; ':' plain or percent-encoded")),
     request_body = RoleInput,
     responses((status = 200, body = RoleDocument), (status = 201, body = RoleDocument)),
     security(("oauth" = ["iam/roles:write"]))
@@ -97,7 +99,8 @@ pub async fn put(
 #[utoipa::path(
     delete, path = "/resources/iam/roles/{key}", tag = "roles",
     params(
-        ("key" = String, Path, description = "The role's key; ':' plain or percent-encoded"),
+        ("key" = String, Path, max_length = 128, pattern = "^[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)+$",
+            description = "The role's key; ':' plain or percent-encoded"),
         ("force" = Option<bool>, Query, description = "Also where somebody has the role, who then has it no more")
     ),
     responses((status = 204)),

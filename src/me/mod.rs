@@ -17,6 +17,7 @@ use crate::web::{
 
 mod consent;
 mod email;
+pub mod openapi;
 mod password;
 mod pat;
 mod profile;

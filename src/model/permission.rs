@@ -114,13 +114,41 @@ pub struct Acl {
     pub entries: Vec<AclEntry>,
 }
 
+/// What may be said of one line: one text means a list of it.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // what describes the input; AclEntry reads it
+pub struct AclEntryInput {
+    /// Resource paths or patterns
+    #[schema(inline)]
+    resource: OneOrMany,
+    /// Permissions; `*` is any
+    #[schema(inline)]
+    permission: OneOrMany,
+    /// Where not empty, the entry holds only for objects that share a value with the holder under each key
+    #[serde(default, rename = "attributeKeys")]
+    attribute_keys: Vec<String>,
+}
+
+/// What may be said of an access-control list.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // what describes the input; Acl reads it
+pub struct AclInput {
+    /// Its lines; the order does not matter
+    #[schema(max_items = 200)]
+    entries: Vec<AclEntryInput>,
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
     Ok(match OneOrMany::deserialize(deserializer)? {
         OneOrMany::One(text) => vec![text],
         OneOrMany::Many(texts) => texts,

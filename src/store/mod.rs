@@ -43,6 +43,7 @@ pub mod session;
 pub mod setup;
 pub mod signing_key;
 mod sqlite;
+pub mod system_client;
 pub mod throttle;
 
 pub use connection::Conn;

@@ -6,6 +6,7 @@ pub mod body;
 pub mod browser;
 pub mod caller;
 pub mod continuation;
+pub mod cors;
 pub mod csrf;
 pub mod forwarded;
 pub mod health;

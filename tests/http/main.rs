@@ -9,6 +9,7 @@ mod iam;
 mod listing;
 mod me;
 mod oauth;
+mod openapi;
 mod pages;
 mod program;
 mod races;

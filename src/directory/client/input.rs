@@ -10,7 +10,7 @@ use crate::{
         client_auth::AuthMethod,
         grant_type::GrantType,
         key::SigningAlgorithm,
-        permission::{Acl, Attributes},
+        permission::{Acl, AclInput, Attributes},
     },
     store::client::AccessTokenFormat,
 };
@@ -83,7 +83,7 @@ pub struct ClientInput {
     pub roles: Option<Option<Vec<String>>>,
     /// What it may do besides what its roles allow
     #[serde(default, deserialize_with = "document::given")]
-    #[schema(value_type = Option<Acl>)]
+    #[schema(value_type = Option<AclInput>)]
     pub acl: Option<Option<Acl>>,
     /// Attributes that conditional permissions compare
     #[serde(default, deserialize_with = "document::given")]

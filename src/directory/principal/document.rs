@@ -8,7 +8,7 @@ use super::properties::{self, Properties};
 use crate::{
     directory::document::given,
     model::{
-        permission::{Acl, Attributes},
+        permission::{Acl, AclInput, Attributes},
         time::Timestamp,
     },
     store::principal::Principal,
@@ -114,7 +114,7 @@ pub struct PrincipalInput {
     pub roles: Option<Option<Vec<String>>>,
     /// What the person may do besides what the roles allow
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<Acl>)]
+    #[schema(value_type = Option<AclInput>)]
     pub acl: Option<Option<Acl>>,
     /// Attributes that conditional permissions compare, as a whole
     #[serde(default, deserialize_with = "given")]

@@ -3,11 +3,12 @@
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use utoipa::ToSchema;
 
+use super::openapi::RolesBody;
 use crate::{
     app::App,
     directory::{
         Precondition,
-        principal::{self, PrincipalDocument, PrincipalInput, RolesInput, Terms},
+        principal::{self, PrincipalDocument, PrincipalInput, Terms},
     },
     web::{
         answer,
@@ -140,7 +141,7 @@ pub async fn delete(
 #[utoipa::path(
     put, path = "/resources/iam/principals/{id}/roles", tag = "principals",
     params(("id" = String, Path, format = "uuid", description = "The principal's id")),
-    request_body = RolesInput,
+    request_body = RolesBody,
     responses((status = 200, body = PrincipalDocument, headers(("ETag" = String, description = "The version")))),
     security(("oauth" = ["iam/principals:write"]))
 )]

@@ -76,7 +76,8 @@ impl Person {
     /// The newest events of the audit log with this action: the changes that each names, without their order of writing.
     pub async fn audited(&self, action: &str) -> Vec<store::audit::Event> {
         let filter = store::audit::Filter { action: Some(action.to_owned()), ..Default::default() };
-        self.app.app.store.read(move |conn| store::audit::list(conn, &filter, None, true, 100)).await.unwrap()
+        let page = store::listing::Page::first(100, store::listing::Order::At);
+        self.app.app.store.read(move |conn| store::audit::list(conn, &filter, &page)).await.unwrap().items
     }
 }
 

@@ -289,6 +289,8 @@ async fn answer(
     let asks = asked.prompts.iter().any(|prompt| prompt == "consent");
     // RFC 8252 §8.6: another application can take a private-use scheme, so a public client's is asked for each time
     let assured = !client.is_public() || pending.redirect_uri.starts_with("http");
+    // a built-in client asks for administrators' permissions, and everybody knows its name
+    let assured = assured && !client.system_client;
     let remembers = client.first_party || (assured && remembered.covers(&wanted));
     if !consented && (asks || !remembers) {
         if silent {
