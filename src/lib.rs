@@ -11,10 +11,11 @@
 //! | [`oauth`] | the face for client programs: endpoints, grants, tokens; errors are RFC 6749 JSON |
 //! | [`openapi`] | the description of the APIs, made of what their faces say, and its viewer |
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
+//! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
-//! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token, grant scopes |
+//! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token or a personal one, grant scopes |
 //! | [`app`] | what a handler may reach |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
@@ -60,6 +61,14 @@
 //! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
 //! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
 //!
+//! **Lists are found by position, along an index that ends the search.** Counting rows off costs more with every page,
+//! and a scan for a total with every row; so pages continue from a sealed position, totals are kept by triggers or
+//! counted up to 200, and members of roles, attribute values and runs of characters lie in the order of registration.
+//! Runs of six characters besides those of one to three, since a rare text whose parts are all common (any email
+//! address) would otherwise cost as much as there are rows. SQLite's and PostgreSQL's own trigram indexes were the
+//! rejected options for that reason, and the latter gives no order. Triggers keep what is derived, so that no write can
+//! forget it. See [`store::listing`].
+//!
 //! **The system's allocator.** mimalloc was tried: the same CPU per token (1.01 times) for 1.7 times the memory.
 //!
 //! **Guesses are counted before they are checked.** Counting failures afterwards lets guesses in parallel slip past.
@@ -75,6 +84,7 @@ pub mod hasher;
 pub mod iam;
 pub mod identity;
 pub mod keys;
+pub mod me;
 pub mod model;
 pub mod oauth;
 pub mod openapi;

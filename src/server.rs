@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    iam, oauth, openapi, pages,
+    iam, me, oauth, openapi, pages,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -204,6 +204,7 @@ pub fn start_with(
                     ))
                     .configure(oauth::routes)
                     .configure(iam::mount)
+                    .configure(me::mount)
                     .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)

@@ -1,6 +1,7 @@
 //! `/resources/iam/clients`
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use utoipa::ToSchema;
 
 use super::openapi::RolesBody;
 use crate::{
@@ -16,9 +17,49 @@ use crate::{
             Caller,
             need::{ClientsDelete, ClientsRead, ClientsWrite},
         },
+        listing::{CLIENTS, ListQuery, PageOf, PageParameters},
         problem::Declined,
     },
 };
+
+/// A page of clients, as it is answered.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)] // what describes the answer; the envelope writes it
+#[serde(rename_all = "camelCase")]
+pub struct ClientList {
+    clients: Vec<ClientDocument>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    page: PageOf,
+}
+
+/// Clients, in the order of their registration unless `orderBy` says `name` or `id`
+#[utoipa::path(
+    get, path = "/resources/iam/clients", tag = "clients", operation_id = "listClients",
+    params(
+        ("name" = Option<String>, Query, description = "The name contains this, in whatever case", max_length = 200),
+        ("q" = Option<String>, Query, description = "Name or id contains this", max_length = 200),
+        ("role" = Option<String>, Query, description = "This role is held", max_length = 200),
+        ("roles" = Option<Vec<String>>, Query, description = "One of these roles is held; repeated or with commas"),
+        ("rolePrefix" = Option<String>, Query, description = "A role is held whose key begins so", max_length = 200),
+        ("includeSuspended" = Option<bool>, Query, description = "Suspended clients as well"),
+        ("includeSystem" = Option<bool>, Query, description = "Built-in clients as well"),
+        PageParameters,
+    ),
+    responses((status = 200, body = ClientList)),
+    security(("oauth" = ["iam/clients:read"]))
+)]
+pub async fn list(
+    caller: Caller<ClientsRead>,
+    req: HttpRequest,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
+    let sealer = &app.seals.cursor;
+    let query = ListQuery::parse(req.query_string(), &CLIENTS, sealer)?;
+    let (filter, page) = (query.clients(client::visible(&caller.actor)), query.page.clone());
+    let listed = app.store.list(move |conn| client::list(conn, &filter, &page)).await?;
+    Ok(answer::value(StatusCode::OK, &query.answer(listed, sealer)))
+}
 
 /// A client
 #[utoipa::path(

@@ -1,16 +1,16 @@
 //! `/resources/iam/clients/{id}/secrets`
 
 use actix_web::{
-    HttpResponse,
+    HttpRequest, HttpResponse,
     http::{StatusCode, header},
     web,
 };
-use serde_json::{Map, Value};
+use serde_json::json;
 
 use crate::{
     app::App,
     directory::{
-        Actor, Precondition,
+        Precondition,
         client::{
             Policy,
             secrets::{self, NewSecretDocument, Prepared, SecretInput, SecretList},
@@ -24,6 +24,7 @@ use crate::{
             Caller,
             need::{ClientsRead, ClientsWrite},
         },
+        idempotency::{Once, Reply},
         problem::Declined,
     },
 };
@@ -58,40 +59,31 @@ pub async fn list(
 )]
 pub async fn create(
     caller: Caller<ClientsWrite>,
+    req: HttpRequest,
     id: web::Path<String>,
     precondition: Precondition,
     body: Body,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Declined> {
-    make(&app, caller.actor, id.into_inner(), precondition, body.object_or_nothing()?).await
-}
-
-/// What is done, as far as it is done once.
-async fn make(
-    app: &App,
-    actor: Actor,
-    id: String,
-    precondition: Precondition,
-    body: Map<String, Value>,
-) -> Result<HttpResponse, Declined> {
+    let (actor, id) = (caller.actor, id.into_inner());
+    let once = Once::of(&app, &req, &actor, &body)?;
+    let body = body.object_or_nothing()?;
     let (policy, now) = (Policy::of(&app.config), app.clock.now());
     let secret = Secret::generate(Kind::ClientSecret);
     let prepared = Prepared::of(secret.reveal(), now);
-    let (made, etag) = app
-        .store
-        .write(move |tx| secrets::create(tx, &actor, &id, body.clone(), &prepared, &precondition, &policy))
-        .await?;
-    let shown = NewSecretDocument {
-        id: made.id,
-        secret: secret.reveal().to_owned(),
-        description: made.description,
-        hint: made.hint,
-        created_at: made.created_at,
-        expires_at: made.expires_at,
-    };
-    let mut response = answer::value(StatusCode::CREATED, &shown);
-    with_version(&mut response, &etag);
-    Ok(response)
+    once.run(&app, move |tx| {
+        let (made, etag) = secrets::create(tx, &actor, &id, body.clone(), &prepared, &precondition, &policy)?;
+        let shown = NewSecretDocument {
+            id: made.id,
+            secret: secret.reveal().to_owned(),
+            description: made.description,
+            hint: made.hint,
+            created_at: made.created_at,
+            expires_at: made.expires_at,
+        };
+        Ok(Reply { status: StatusCode::CREATED.as_u16(), etag: Some(etag), body: json!(shown) })
+    })
+    .await
 }
 
 /// Removes a secret, which stops working at once

@@ -2,14 +2,13 @@
 //! `/resources/iam`. Errors are problem documents. What is done lies in [`crate::directory`].
 
 use actix_web::{
-    HttpRequest, HttpResponse,
     http::Method,
     web::{self, ServiceConfig},
 };
 
-use crate::{
-    model::problem::{Code, Problem},
-    web::{methods::Table, problem},
+use crate::web::{
+    methods::{self, Table},
+    problem,
 };
 
 pub mod audit;
@@ -25,6 +24,7 @@ pub fn routes() -> Table {
     let post = || Method::POST;
     vec![
         ("/resources/iam/audit", vec![(get(), web::to(audit::list))]),
+        ("/resources/iam/principals", vec![(get(), web::to(principal::list))]),
         (
             "/resources/iam/principals/{id}",
             vec![
@@ -42,6 +42,7 @@ pub fn routes() -> Table {
             vec![(get(), web::to(principal::session::list)), (delete(), web::to(principal::session::end_all))],
         ),
         ("/resources/iam/principals/{id}/sessions/{sessionId}", vec![(delete(), web::to(principal::session::end))]),
+        ("/resources/iam/clients", vec![(get(), web::to(client::list))]),
         (
             "/resources/iam/clients/{id}",
             vec![(get(), web::to(client::get)), (put(), web::to(client::put)), (delete(), web::to(client::delete))],
@@ -64,10 +65,5 @@ pub fn routes() -> Table {
 
 /// Mounts them below the issuer's path.
 pub fn mount(cfg: &mut ServiceConfig) {
-    crate::web::methods::mount(cfg, routes(), refuse);
-}
-
-fn refuse(req: &HttpRequest, allow: &str) -> HttpResponse {
-    let detail = format!("expected {allow}, got {}", req.method().as_str());
-    problem::respond(&Problem::new(Code::MethodNotAllowed, detail))
+    methods::mount(cfg, routes(), problem::wrong_method);
 }

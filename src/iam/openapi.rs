@@ -8,6 +8,7 @@ use crate::directory::principal::RolesInput;
 #[derive(OpenApi)]
 #[openapi(
     paths(
+        principal::list,
         principal::get,
         principal::put,
         principal::delete,
@@ -18,6 +19,7 @@ use crate::directory::principal::RolesInput;
         principal::session::list,
         principal::session::end_all,
         principal::session::end,
+        client::list,
         client::get,
         client::put,
         client::delete,

@@ -179,8 +179,27 @@ pub enum PasswordFault {
     Busy(Busy),
 }
 
-/// Gives a principal the password that the person chose. All sessions but `keep_session` end, with what was granted in
-/// them. The audit log is told who did it, from `origin`.
+/// What outlives a change of the password.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The session in which it is changed.
+    pub session: Option<String>,
+    /// All other sessions as well.
+    pub all_sessions: bool,
+    /// What the person has made for scripts.
+    pub personal_access_tokens: bool,
+}
+
+impl Kept {
+    /// As usual: one session, and what has nothing to do with sessions.
+    pub fn session(session: Option<String>) -> Kept {
+        Kept { session, all_sessions: false, personal_access_tokens: true }
+    }
+}
+
+/// Gives a principal the password that the person chose. Sessions end but for those that are `kept`, with what was granted
+/// in them, and a change of email that waits is forgotten: whoever knew the old password may have asked for it. The audit
+/// log is told who did it, from `origin`.
 ///
 /// `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
 ///
@@ -195,7 +214,7 @@ pub async fn set_password(
     principal_id: &str,
     current_hash: Option<String>,
     new: SecretString,
-    keep_session: Option<String>,
+    kept: Kept,
     origin: Origin,
 ) -> Result<Result<(), PasswordFault>, store::Error> {
     let id = principal_id.to_owned();
@@ -223,7 +242,13 @@ pub async fn set_password(
         .write(move |tx| {
             let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &hash, now)?;
             if changed {
-                store::session::end_all_of(tx, &id, keep_session.as_deref(), now)?;
+                if !kept.all_sessions {
+                    store::session::end_all_of(tx, &id, kept.session.as_deref(), now)?;
+                }
+                if !kept.personal_access_tokens {
+                    store::personal_access_token::delete_all_of(tx, &id)?;
+                }
+                store::email_change::forget(tx, &id)?;
                 let event = Event::by(&id, &origin, "principal.password.change", ("principal", &id), now);
                 store::audit::insert(tx, &event)?;
             }

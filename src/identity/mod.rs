@@ -5,6 +5,7 @@ pub mod activity;
 pub mod authenticate;
 pub mod bearer;
 pub mod device;
+pub mod personal_access_token;
 pub mod session;
 pub mod setup;
 #[cfg(test)]

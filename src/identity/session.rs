@@ -53,12 +53,15 @@ pub struct NewSession {
 ///
 /// The cookie's value, the second of the results, is always a new one: one that somebody put there before is worth
 /// nothing afterwards.
+///
+/// `None` where the person was suspended or deleted since the password was checked: nothing is begun that an end of the
+/// suspension would bring back. Whoever suspends at this moment waits for the person's row, and then ends the session.
 pub async fn open(
     store: &Store,
     config: &Sessions,
     now: Timestamp,
     new: NewSession,
-) -> Result<(Session, Secret), store::Error> {
+) -> Result<Option<(Session, Secret)>, store::Error> {
     let secret = Secret::generate(Kind::Session);
     let (idle, absolute) = lifetimes(config, new.persistent);
     let fresh = Session {
@@ -80,6 +83,9 @@ pub async fn open(
     let (previous, origin) = (new.previous, new.origin);
     let session = store
         .write(move |tx| {
+            if !principal::begin(tx, &fresh.principal_id, now)? {
+                return Ok(None);
+            }
             if let Some(previous) = &previous {
                 if previous.principal_id == fresh.principal_id && previous.is_live(now) {
                     let renewed = Session {
@@ -90,30 +96,19 @@ pub async fn open(
                         ..fresh.clone()
                     };
                     if session::renew(tx, &renewed, now)? {
-                        begin(tx, &renewed, now)?;
                         note(tx, &origin, "session.renew", &renewed, now)?;
-                        return Ok(renewed);
+                        return Ok(Some(renewed));
                     }
                 } else {
                     session::replace(tx, &previous.id, now)?;
                 }
             }
             session::insert(tx, &fresh)?;
-            begin(tx, &fresh, now)?;
             note(tx, &origin, "session.begin", &fresh, now)?;
-            Ok::<_, store::Error>(fresh.clone())
+            Ok::<_, store::Error>(Some(fresh.clone()))
         })
         .await?;
-    Ok((session, secret))
-}
-
-/// The person is active, and may be: whoever was suspended or deleted since the password was checked begins nothing that
-/// an end of the suspension would bring back. Whoever suspends at this moment waits for the row, and then ends the session.
-fn begin(tx: &mut Tx<'_>, session: &Session, now: Timestamp) -> Result<(), store::Error> {
-    match principal::begin(tx, &session.principal_id, now)? {
-        true => Ok(()),
-        false => Err(store::Error::Unavailable("the account was suspended or deleted meanwhile".to_owned())),
-    }
+    Ok(session.map(|session| (session, secret)))
 }
 
 fn note(tx: &mut Tx<'_>, origin: &Origin, action: &str, session: &Session, now: Timestamp) -> Result<(), store::Error> {

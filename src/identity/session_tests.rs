@@ -15,7 +15,7 @@ fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>)
 }
 
 async fn opened(place: &Place, now: Timestamp, new: NewSession) -> (Session, Secret) {
-    open(&place.store, &place.config.sessions, now, new).await.unwrap()
+    open(&place.store, &place.config.sessions, now, new).await.unwrap().unwrap()
 }
 
 async fn seen(place: &Place, now: Timestamp, cookie: &str) -> Option<(Session, Principal)> {

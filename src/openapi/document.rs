@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use super::{headers, outcomes, problem};
-use crate::{iam, web::caller::need};
+use crate::{iam, me, web::caller::need};
 
 /// The methods of a path item (OpenAPI 3.1 §4.8.9).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -42,6 +42,7 @@ Unknown members and parameters are refused by name. 503 and 429 say in `Retry-Af
 /// The description of the APIs of the server at this issuer.
 pub fn document(issuer: &str) -> Value {
     let mut api = iam::openapi::document();
+    api.merge(me::openapi::document());
     api.info = InfoBuilder::new()
         .title("Keyward")
         .version(env!("CARGO_PKG_VERSION"))
@@ -112,7 +113,9 @@ fn secure(api: &mut OpenApi, issuer: &str) {
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
-            if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
+            let none = SecurityRequirement::default();
+            let security = operation.security.as_mut();
+            if let Some(security) = security.filter(|security| security.iter().any(|one| *one != none)) {
                 security.push(SecurityRequirement::new("bearer", [] as [&str; 0]));
             }
         }

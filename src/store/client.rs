@@ -1,5 +1,7 @@
 //! Clients: the applications and services that ask for tokens.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -313,6 +315,20 @@ pub fn resources(conn: &mut Conn, client_id: &str) -> Result<Vec<String>, Error>
         .order(client_resource::uri)
         .select(client_resource::uri)
         .load(conn)?)
+}
+
+/// The resources that each of some clients serves; clients that serve none are left out.
+pub fn resources_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
+    let rows: Vec<(String, String)> = client_resource::table
+        .filter(client_resource::client_id.eq_any(ids))
+        .order(client_resource::uri)
+        .select((client_resource::client_id, client_resource::uri))
+        .load(conn)?;
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for (client, uri) in rows {
+        found.entry(client).or_default().push(uri);
+    }
+    Ok(found)
 }
 
 /// Replaces the resources that a client serves; `Conflict("resource_uri")` if one is another client's.

@@ -103,21 +103,21 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Grant>, Error> {
     row.map(Grant::try_from).transpose()
 }
 
-/// Of a principal's grants that hold: in which session, and for which client; each pair once, in this order.
-pub fn clients_by_session(
+/// Which clients hold something that was granted in one of these sessions and still holds: session and client.
+pub fn clients_of_sessions(
     conn: &mut Conn,
-    principal_id: &str,
+    sessions: &[String],
     now: Timestamp,
-) -> Result<Vec<(Option<String>, String)>, Error> {
-    Ok(oauth_grant::table
-        .filter(oauth_grant::principal_id.eq(principal_id))
-        .filter(oauth_grant::session_id.is_not_null())
+) -> Result<Vec<(String, String)>, Error> {
+    let pairs: Vec<(Option<String>, String)> = oauth_grant::table
+        .filter(oauth_grant::session_id.eq_any(sessions))
         .filter(oauth_grant::revoked_at.is_null())
         .filter(oauth_grant::expires_at.gt(now.millis()))
         .select((oauth_grant::session_id, oauth_grant::client_id))
         .distinct()
         .order((oauth_grant::session_id, oauth_grant::client_id))
-        .load(conn)?)
+        .load(conn)?;
+    Ok(pairs.into_iter().filter_map(|(session, client)| session.map(|session| (session, client))).collect())
 }
 
 /// Adds a grant.

@@ -258,6 +258,7 @@ pub fn update(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<bool
             principal::email_key.eq(&row.email_key),
             principal::email_verified.eq(row.email_verified),
             principal::name.eq(&row.name),
+            principal::name_key.eq(&row.name_key),
             principal::phone.eq(&row.phone),
             principal::phone_verified.eq(row.phone_verified),
             principal::picture.eq(&row.picture),
@@ -313,7 +314,7 @@ pub fn delete(tx: &mut Tx<'_>, id: &str, etag: &str, now: Timestamp) -> Result<b
     if current.as_deref() != Some(etag) {
         return Ok(false);
     }
-    super::session::end_all_of(tx, id, None, now)?;
+    disarm(tx, id, now)?;
     let theirs = oauth_grant::table.filter(oauth_grant::principal_id.eq(id)).select(oauth_grant::id);
     diesel::delete(refresh_token::table.filter(refresh_token::grant_id.eq_any(theirs))).execute(&mut **tx)?;
     diesel::delete(oauth_grant::table.filter(oauth_grant::principal_id.eq(id))).execute(&mut **tx)?;
@@ -334,6 +335,59 @@ pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, E
     Ok(won(rows))
 }
 
+/// The principal with this id, locked until this transaction ends: whoever changes, suspends or deletes it meanwhile
+/// waits. The embedded database has one writer.
+pub fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<Principal>, Error> {
+    let principal = principal::table.find(id);
+    let row: Option<Row> = match &mut **tx {
+        Conn::Sqlite(conn) => principal.select(Row::as_select()).get_result(conn).optional()?,
+        Conn::Postgres(conn) => principal.select(Row::as_select()).for_update().get_result(conn).optional()?,
+    };
+    row.map(Principal::try_from).transpose()
+}
+
+/// Replaces what is the person's own (name, phone, picture, settings), if the principal is still in the version `etag`
+/// (compare-and-set); false if it is not.
+pub fn set_own(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<bool, Error> {
+    let row = principal::table.filter(principal::id.eq(&principal.id)).filter(principal::etag.eq(etag));
+    let rows = diesel::update(row)
+        .set((
+            principal::name.eq(&principal.name),
+            principal::name_key.eq(principal.name.as_deref().map(str::to_lowercase)),
+            principal::phone.eq(&principal.phone),
+            principal::phone_verified.eq(principal.phone_verified),
+            principal::picture.eq(&principal.picture),
+            principal::settings.eq(to_json(&principal.settings)?),
+            principal::updated_at.eq(principal.updated_at.millis()),
+            principal::etag.eq(&principal.etag),
+        ))
+        .execute(&mut **tx)?;
+    Ok(won(rows))
+}
+
+/// Sets an email that was proven to be the person's; `Conflict("email")` if another principal has it.
+pub fn set_verified_email(tx: &mut Tx<'_>, id: &str, email: &Email, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set((
+            principal::email.eq(email.as_str()),
+            principal::email_key.eq(email.key()),
+            principal::email_verified.eq(true),
+            principal::updated_at.eq(now.millis()),
+            principal::etag.eq(crate::model::secret::random_text::<12>()),
+        ))
+        .execute(&mut **tx)
+        .map_err(Error::conflict("email"))?;
+    Ok(())
+}
+
+/// Gives the principal a new version, where something changed that is shown with it and lies elsewhere.
+pub fn renew_etag(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set((principal::updated_at.eq(now.millis()), principal::etag.eq(crate::model::secret::random_text::<12>())))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
 /// Notes that the principal did something; no time that was noted before is taken back.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
     let older = principal::last_active_at.is_null().or(principal::last_active_at.lt(now.millis()));
@@ -351,10 +405,19 @@ pub fn begin(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
     Ok(won(rows))
 }
 
-/// Suspends or unsuspends; ending what the principal has is the caller's second step in the same transaction.
+/// Ends all by which a principal acts, for good: sessions and what was granted, personal access tokens, a change of email
+/// that waits.
+pub fn disarm(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    super::session::end_all_of(tx, id, None, now)?;
+    super::personal_access_token::delete_all_of(tx, id)?;
+    super::email_change::forget(tx, id)
+}
+
+/// Suspends or unsuspends; what the principal acts by is the caller's second step in the same transaction ([`disarm`]).
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
+    tx.raise()?;
     diesel::update(principal::table.find(id))
         .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
         .execute(&mut **tx)?;
-    tx.raise()
+    Ok(())
 }

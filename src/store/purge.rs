@@ -8,6 +8,7 @@
 //! | grants | until they expire |
 //! | sessions | 30 days after they end |
 //! | events of the audit log | as long as `iam.audit_retention` says |
+//! | personal access tokens, changes of email that nobody confirmed | until they expire |
 //! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
 
 use std::time::Duration;
@@ -17,8 +18,8 @@ use diesel::prelude::*;
 use super::{
     Error, Store, Tx,
     schema::{
-        assertion_jti, audit_event, authorization_code, idempotency, oauth_grant, refresh_token, revoked_token,
-        session, throttle,
+        assertion_jti, audit_event, authorization_code, email_change, idempotency, oauth_grant, personal_access_token,
+        refresh_token, revoked_token, session, throttle,
     },
 };
 use crate::model::time::Timestamp;
@@ -41,11 +42,13 @@ macro_rules! batch {
 
 /// Deletes what has expired; the number of rows that went.
 pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
-    let steps: [Step; 9] = [
+    let steps: [Step; 11] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, session, id, session::expires_at.lt(now - SESSION_KEPT.as_millis() as i64))?),
+        |tx, now| Ok(batch!(tx, personal_access_token, id, personal_access_token::expires_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, email_change, principal_id, email_change::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, revoked_token, jti, revoked_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, assertion_jti, hash, assertion_jti::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, idempotency, hash, idempotency::expires_at.lt(now))?),

@@ -273,6 +273,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    personal_access_token (id) {
+        id -> Text,
+        hash -> Text,
+        principal_id -> Text,
+        client_id -> Text,
+        name -> Text,
+        scope -> Text,
+        hint -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    email_change (principal_id) {
+        principal_id -> Text,
+        email -> Text,
+        hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     throttle (key) {
         key -> Text,
         failures -> BigInt,
@@ -301,6 +326,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     revoked_token,
     assertion_jti,
     consent,
+    personal_access_token,
+    email_change,
     signing_key,
     setup,
     setup_link,

@@ -7,6 +7,7 @@ mod support;
 mod attacks;
 mod iam;
 mod listing;
+mod me;
 mod oauth;
 mod openapi;
 mod pages;

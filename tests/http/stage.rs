@@ -77,7 +77,11 @@ pub async fn reregister(app: &TestApp, client: &TestClient, change: impl FnOnce(
 /// Suspends a person.
 pub async fn suspend(app: &TestApp, principal: &str) {
     let (id, now) = (principal.to_owned(), app.now());
-    app.app.store.write(move |tx| store::principal::set_suspended(tx, &id, Some(now))).await.unwrap();
+    let suspend = move |tx: &mut store::Tx<'_>| {
+        store::principal::set_suspended(tx, &id, Some(now))?;
+        store::principal::disarm(tx, &id, now)
+    };
+    app.app.store.write::<(), store::Error, _>(suspend).await.unwrap();
 }
 
 /// Gives an identity these roles.

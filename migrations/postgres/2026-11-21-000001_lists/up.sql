@@ -14,20 +14,17 @@ CREATE FUNCTION tally_add(counted TEXT, change BIGINT) RETURNS VOID LANGUAGE sql
         ON CONFLICT (name, shard) DO UPDATE SET value = tally.value + EXCLUDED.value
 $$;
 
--- What a text contains, as hashes: every run of 1, 2, 3 and 6 characters, and every run of 3 together with the block of
--- 16384 rows, so that a page can be filled from one block. Runs of 6 are folded into a million hashes, because most of
--- them occur once. What lies behind the first thousand characters is not searched.
+-- What a text contains, as hashes of every run of 1, 2, 3 and 6 characters, and in which block of 16384 rows it is (a
+-- number below -1000000), so that a page can be filled from one block. Runs of 6 are folded into a million hashes,
+-- because most of them occur once. What lies behind the first thousand characters is not searched.
 CREATE FUNCTION list_grams(seq BIGINT, content TEXT) RETURNS INT[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE COST 10000 AS $$
 DECLARE
-    grams INT[] := '{}';
-    block INT := (((seq >> 14) + 1) * 48271 & 2147483647)::INT;
-    three INT;
+    grams INT[] := ARRAY[-1000000 - (seq >> 14)];
 BEGIN
     FOR at IN 1..least(length(content), 1000) LOOP
-        three := hashtext(substr(content, at, 3));
-        grams := grams || ARRAY[hashtext(substr(content, at, 1)), hashtext(substr(content, at, 2)), three,
-            hashtext(substr(content, at, 6)) & 1048575, three # block];
+        grams := grams || ARRAY[hashtext(substr(content, at, 1)), hashtext(substr(content, at, 2)),
+            hashtext(substr(content, at, 3)), hashtext(substr(content, at, 6)) & 1048575];
     END LOOP;
     RETURN grams;
 END

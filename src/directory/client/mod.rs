@@ -11,13 +11,17 @@
 
 mod document;
 mod draft;
+mod input;
 mod put;
 mod roles;
 mod rules;
 pub mod secrets;
 mod suspension;
+#[cfg(test)]
+mod tests;
 
-pub use document::{ClientDocument, ClientInput, ClientProperties};
+pub use document::{ClientDocument, ClientProperties};
+pub use input::ClientInput;
 pub use put::{check_new, put};
 pub use roles::{ClientRolesInput, set_roles};
 pub use suspension::{suspend, unsuspend};
@@ -32,8 +36,19 @@ use super::{
 };
 use crate::{
     config::Config,
-    model::{id, key::SigningAlgorithm, permission::Permission, problem::Code, secret::random_text, time::Timestamp},
-    store::{self, Conn, Tx, client::Client},
+    model::{
+        id,
+        key::SigningAlgorithm,
+        permission::{Permission, Visibility},
+        problem::Code,
+        secret::random_text,
+        time::Timestamp,
+    },
+    store::{
+        self, Conn, Tx,
+        client::Client,
+        listing::{ClientFilter, Listed, Page, clients},
+    },
 };
 
 /// The resource that permissions name.
@@ -211,4 +226,23 @@ pub fn delete(
     let found = touchable(tx, actor, id, "delete", precondition, policy)?;
     store::client::delete(tx, id, now)?;
     note(tx, actor, "client.delete", Some(&found), None, now)
+}
+
+/// A page of the clients that the filter asks for and the actor may see.
+///
+/// # Errors
+/// The database cannot be asked.
+pub fn list(conn: &mut Conn, filter: &ClientFilter, page: &Page) -> Result<Listed<ClientDocument>, store::Error> {
+    let listed = clients::list(conn, filter, page)?;
+    let ids: Vec<&str> = listed.items.iter().map(|(client, _)| client.id.as_str()).collect();
+    let mut served = store::client::resources_of(conn, &ids)?;
+    Ok(listed.map(|(client, roles)| {
+        let resources = served.remove(&client.id).unwrap_or_default();
+        document::document(&Registered { client, resources, roles })
+    }))
+}
+
+/// What of the clients the actor may see in lists.
+pub fn visible(actor: &Actor) -> Visibility {
+    actor.permissions.visibility(RESOURCE, "read")
 }

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    ClientDocument, ClientInput, Policy, RESOURCE, Registered, document, draft, find, holdings, may_touch, note,
-    permit, rules, save, without_asking,
+    ClientDocument, ClientInput, Policy, RESOURCE, Registered, document, draft, find, holdings, input::REGISTRATION,
+    may_touch, note, permit, rules, save, without_asking,
 };
 use crate::{
     directory::{
@@ -111,7 +111,7 @@ fn changed(
         }
     };
     let known = known.as_object().cloned().unwrap_or_default();
-    let body = flatten(body, &document::REGISTRATION, &READ_ONLY, &known)?;
+    let body = flatten(body, &REGISTRATION, &READ_ONLY, &known)?;
     let input: ClientInput = read(Value::Object(body))?;
 
     let blank = || Client::new(id.to_owned(), id.to_owned(), AuthMethod::ClientSecretBasic, now);

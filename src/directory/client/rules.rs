@@ -6,7 +6,8 @@ use url::Url;
 
 use super::{
     Policy, Registered,
-    document::{ClientDocument, REGISTRATION, document},
+    document::{ClientDocument, document},
+    input::REGISTRATION,
 };
 use crate::{
     keys::validate_jwks,

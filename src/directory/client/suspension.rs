@@ -30,8 +30,7 @@ pub fn suspend(
     let mut after = stored.clone();
     after.client.suspended_at = Some(now);
     save(tx, &mut after.client, &stored.client, now)?;
-    store::grant::revoke_of_client(tx, id, now)?;
-    store::authorization_code::spend_of_client(tx, id, now)?;
+    end_grants(tx, id, now)?;
     note(tx, actor, "client.suspend", Some(&stored), Some(&after), now)?;
     Ok(document::document(&after))
 }
@@ -58,6 +57,16 @@ pub fn unsuspend(
     // its own tokens have no grant that ended: what was handed out before is told by its time
     after.client.metadata.tokens_since = Some(now);
     save(tx, &mut after.client, &stored.client, now)?;
+    // whatever was under way when it was suspended, and was written after that
+    end_grants(tx, id, now)?;
     note(tx, actor, "client.unsuspend", Some(&stored), Some(&after), now)?;
     Ok(document::document(&after))
+}
+
+/// Ends what people granted to a client. In this order: a code that is being redeemed at this moment is waited for, and
+/// then its grant is there to end.
+fn end_grants(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Refusal> {
+    store::authorization_code::spend_of_client(tx, id, now)?;
+    store::grant::revoke_of_client(tx, id, now)?;
+    Ok(())
 }

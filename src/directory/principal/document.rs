@@ -173,3 +173,65 @@ pub fn document(principal: &Principal, roles: &[String]) -> PrincipalDocument {
         password_expires_at: principal.password_expires_at.map(Timestamp::rfc3339),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use utoipa::OpenApi;
+
+    use super::*;
+
+    #[derive(OpenApi)]
+    #[openapi(components(schemas(PrincipalDocument, PrincipalInput, RolesInput, Properties, Acl)))]
+    struct Described;
+
+    fn valid(schema: &str, value: &Value) -> Result<(), String> {
+        let mut described = json!({"$ref": format!("#/components/schemas/{schema}")});
+        described["components"] = json!(Described::openapi())["components"].clone();
+        let validator = jsonschema::validator_for(&described).unwrap();
+        let faults: Vec<String> =
+            validator.iter_errors(value).map(|fault| format!("{}: {fault}", fault.instance_path())).collect();
+        if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+
+    #[test]
+    fn what_is_answered_is_as_described() {
+        let mut principal =
+            Principal::new("6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned(), None, Timestamp::from_seconds(0));
+        valid("PrincipalDocument", &json!(document(&principal, &[]))).unwrap();
+        principal.name = Some("Ada".to_owned());
+        principal.suspended_at = Some(Timestamp::from_seconds(1));
+        principal.acl = Acl::of(&["registry:read"]).unwrap();
+        principal.access_attributes = Attributes::from([("region".to_owned(), vec!["eu".to_owned()])]);
+        principal.settings.insert("a".to_owned(), json!([1, null]));
+        principal.properties.insert("address".to_owned(), json!({"country": "GB"}));
+        principal.properties.insert("tier".to_owned(), json!({"level": 3}));
+        valid("PrincipalDocument", &json!(document(&principal, &["support:agent".to_owned()]))).unwrap();
+    }
+
+    #[test]
+    fn what_can_be_said_is_as_described() {
+        for good in [
+            json!({}),
+            json!({"name": null, "email": null, "settings": null, "acl": null, "roles": null, "accessAttributes": null}),
+            json!({"name": "Ada", "email": "ada@example.org", "phone": "+1 (604) 555-1234;ext=5678", "picture": "https://a/b"}),
+            json!({"properties": {"tier": [1], "address": {"country": "GB"}, "birthdate": null}, "roles": ["a:b"]}),
+        ] {
+            valid("PrincipalInput", &good).unwrap();
+        }
+        for bad in [
+            json!({"passwordHash": "x"}),
+            json!({"name": ""}),
+            json!({"name": "a\u{7}"}),
+            json!({"name": "x".repeat(257)}),
+            json!({"phone": "call me"}),
+            json!({"picture": "javascript:x"}),
+            json!({"properties": {"address": {"planet": "x"}}}),
+            json!({"properties": {"birthdate": "yesterday"}}),
+            json!({"properties": null}),
+            json!({"roles": "a:b"}),
+        ] {
+            assert!(valid("PrincipalInput", &bad).is_err(), "{bad}");
+        }
+    }
+}

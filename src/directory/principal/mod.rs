@@ -8,8 +8,12 @@ use super::{
     guard::{self, Holdings},
 };
 use crate::{
-    model::{id, problem::Code, scope::Scope, secret::random_text, time::Timestamp},
-    store::{self, Conn, Tx, principal::Principal},
+    model::{id, permission::Visibility, problem::Code, scope::Scope, secret::random_text, time::Timestamp},
+    store::{
+        self, Conn, Tx,
+        listing::{Listed, Page, PrincipalFilter, principals},
+        principal::Principal,
+    },
 };
 
 mod document;
@@ -127,6 +131,10 @@ fn save(
     if !store::principal::update(tx, &principal, &stored.principal.etag).map_err(in_use)? {
         return Err(changed_meanwhile());
     }
+    if principal.email != stored.principal.email {
+        // a change that the person had begun would undo this one
+        store::email_change::forget(tx, &principal.id)?;
+    }
     if roles != stored.roles {
         give(tx, &principal.id, &roles)?;
     }
@@ -170,4 +178,21 @@ fn in_use(error: store::Error) -> Refusal {
 
 fn changed_meanwhile() -> Refusal {
     Refusal::new(Code::EtagMismatch, "somebody has changed it meanwhile; nothing was changed")
+}
+
+/// A page of the principals that the filter asks for and the actor may see.
+///
+/// # Errors
+/// The database cannot be asked.
+pub fn list(
+    conn: &mut Conn,
+    filter: &PrincipalFilter,
+    page: &Page,
+) -> Result<Listed<PrincipalDocument>, store::Error> {
+    Ok(principals::list(conn, filter, page)?.map(|(principal, roles)| document(&principal, &roles)))
+}
+
+/// What of the principals the actor may see in lists.
+pub fn visible(actor: &Actor) -> Visibility {
+    actor.permissions.visibility(RESOURCE, "read")
 }

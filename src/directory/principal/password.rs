@@ -60,7 +60,7 @@ pub fn reset_password(
     if !set {
         return Err(changed_meanwhile());
     }
-    store::session::end_all_of(tx, &principal.id, None, now)?;
+    store::principal::disarm(tx, &principal.id, now)?;
     let after = Stored::find(tx, &principal.id)?.ok_or_else(changed_meanwhile)?.document();
     note(tx, actor, "principal.password.reset", &principal.id, &json!(stored.document()), &json!(after), now)?;
     Ok(after)

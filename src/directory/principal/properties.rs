@@ -308,6 +308,8 @@ impl PartialSchema for Properties {
 
 #[cfg(test)]
 mod tests {
+    use proptest::strategy::Strategy;
+
     use super::*;
 
     fn merged(given: Value) -> (Value, Verified, Vec<Fault>) {
@@ -357,5 +359,55 @@ mod tests {
         assert!(bounded(json!({"a": "x".repeat(17_000)}).as_object().unwrap()).is_err());
         assert!(bounded(json!({"a".repeat(129): 1}).as_object().unwrap()).is_err());
         assert!(bounded(json!({"a": "x".repeat(16_000)}).as_object().unwrap()).is_ok());
+    }
+    fn validator(form: Form) -> jsonschema::Validator {
+        let schema: Schema = form.schema().into();
+        jsonschema::validator_for(&json!(schema)).unwrap()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_described_is_what_is_accepted(
+            text in "\\PC{0,20}|.{0,20}|[a-z]{1,9}([-_][A-Za-z0-9]{1,9}){0,3}|[A-Za-z_+-]{0,9}(/[A-Za-z_+-]{0,9}){0,2}|[0-9]{4}(-[0-9]{2}-[0-9]{2})?"
+        ) {
+            for form in [Form::Line(12), Form::Zone, Form::Locale, Form::Birthdate, Form::Url] {
+                let (described, read) = (validator(form).is_valid(&json!(text)), form.read(&text));
+                // some rules a pattern cannot tell: which days there are, what is a URL
+                let told = matches!(form, Form::Line(_) | Form::Zone | Form::Locale) && text.trim() == text;
+                if told {
+                    proptest::prop_assert_eq!(described, read.is_ok(), "{:?} {:?}", form, text);
+                }
+                if let Ok(read) = read {
+                    proptest::prop_assert!(validator(form).is_valid(&json!(read)), "{:?} {:?}", form, read);
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_is_given_is_kept_or_told(given in proptest::collection::hash_map(
+            "[a-z_]{1,12}|given_name|birthdate|address|email_verified|website|sub|roles|\\PC{0,6}",
+            proptest::prop_oneof![
+                proptest::strategy::Just(Value::Null),
+                proptest::prelude::any::<bool>().prop_map(Value::Bool),
+                proptest::prelude::any::<i64>().prop_map(|n| json!(n)),
+                ".{0,12}".prop_map(Value::String),
+                proptest::collection::vec(0..3, 0..3).prop_map(|list| json!(list)),
+                "country|planet".prop_map(|part| json!({ part: "x" })),
+            ],
+            0..6,
+        )) {
+            let given: Map<String, Value> = given.into_iter().collect();
+            let (mut stored, mut faults) = (Map::new(), Vec::new());
+            merge(&mut stored, given.clone(), &mut faults);
+            let told = |name: &str| {
+                let pointer = format!("/properties/{}", escaped(name));
+                faults.iter().any(|f| f.pointer.as_deref().is_some_and(|p| p == pointer || p == "/properties"))
+            };
+            for (name, value) in &given {
+                let flag = name.ends_with("_verified") && (value.is_boolean() || value.is_null());
+                proptest::prop_assert!(value.is_null() || flag || told(name) || stored.contains_key(name), "{}", name);
+            }
+            proptest::prop_assert!(RESERVED.iter().all(|name| !stored.contains_key(*name)));
+        }
     }
 }

@@ -39,7 +39,7 @@ fn set(tx: &mut Tx<'_>, actor: &Actor, id: &str, suspended: bool, terms: &Terms)
     let document = save(tx, actor, action, &stored, principal, stored.roles.clone(), terms.now)?;
     if suspended {
         // an unredeemed code is worth nothing without its session
-        store::session::end_all_of(tx, &stored.principal.id, None, terms.now)?;
+        store::principal::disarm(tx, &stored.principal.id, terms.now)?;
         if holdings.is_owner() {
             guard::owner_remains(tx)?;
         }

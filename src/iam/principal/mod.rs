@@ -1,6 +1,7 @@
 //! `/resources/iam/principals`
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use utoipa::ToSchema;
 
 use super::openapi::RolesBody;
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
             Caller,
             need::{PrincipalsDelete, PrincipalsRead, PrincipalsWrite},
         },
+        listing::{ListQuery, PRINCIPALS, PageOf, PageParameters},
         problem::Declined,
         query::Flags,
     },
@@ -26,6 +28,45 @@ pub mod session;
 
 fn terms(app: &App, precondition: Precondition) -> Terms {
     Terms { precondition, required: app.config.iam.require_if_match, now: app.clock.now() }
+}
+
+/// A page of principals, as it is answered.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)] // what describes the answer; the envelope writes it
+#[serde(rename_all = "camelCase")]
+pub struct PrincipalList {
+    principals: Vec<PrincipalDocument>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    page: PageOf,
+}
+
+/// Principals, in the order of their registration unless `orderBy` says `name`, `email` or `lastActiveAt`
+#[utoipa::path(
+    get, path = "/resources/iam/principals", tag = "principals", operation_id = "listPrincipals",
+    params(
+        ("name" = Option<String>, Query, description = "The name contains this, in whatever case", max_length = 200),
+        ("email" = Option<String>, Query, description = "The email contains this, in whatever case", max_length = 200),
+        ("q" = Option<String>, Query, description = "Name, email or phone contains this", max_length = 200),
+        ("role" = Option<String>, Query, description = "This role is held", max_length = 200),
+        ("roles" = Option<Vec<String>>, Query, description = "One of these roles is held; repeated or with commas"),
+        ("rolePrefix" = Option<String>, Query, description = "A role is held whose key begins so", max_length = 200),
+        ("includeSuspended" = Option<bool>, Query, description = "Suspended principals as well"),
+        PageParameters,
+    ),
+    responses((status = 200, body = PrincipalList)),
+    security(("oauth" = ["iam/principals:read"]))
+)]
+pub async fn list(
+    caller: Caller<PrincipalsRead>,
+    req: HttpRequest,
+    app: web::Data<App>,
+) -> Result<HttpResponse, Declined> {
+    let sealer = &app.seals.cursor;
+    let query = ListQuery::parse(req.query_string(), &PRINCIPALS, sealer)?;
+    let (filter, page) = (query.principals(principal::visible(&caller.actor)), query.page.clone());
+    let listed = app.store.list(move |conn| principal::list(conn, &filter, &page)).await?;
+    Ok(answer::value(StatusCode::OK, &query.answer(listed, sealer)))
 }
 
 /// A principal

@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 
 use crate::{
     app::App,
-    directory::principal::session::{self, SessionList},
+    directory::{principal::session, session::SessionList},
     web::{
         answer,
         caller::{

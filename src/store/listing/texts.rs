@@ -78,8 +78,8 @@ pub(super) fn anywhere(grams: &[String]) -> Sql {
 
 /// The same within one block of rows, for runs of three characters.
 pub(super) fn in_block(threes: &[String], block: i64) -> Sql {
-    let folded = ((block + 1) * 48271) & 2_147_483_647;
-    contained(Sql::join(threes.iter().map(|three| Sql::new(format!("hashtext(?) # {folded}")).text(three)), ", ", ""))
+    let hashes = threes.iter().map(|three| Sql::new("hashtext(?)").text(three));
+    contained(Sql::join(std::iter::once(Sql::new((-1_000_000 - block).to_string())).chain(hashes), ", ", ""))
 }
 
 fn contained(hashes: Sql) -> Sql {

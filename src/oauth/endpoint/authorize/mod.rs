@@ -47,8 +47,6 @@ pub use request::{DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPE};
 
 /// The longest authorization request; sealed, it still fits into a URL.
 const MAX_REQUEST: usize = 12 * 1024;
-/// How long a used code's row is kept, so that a replay is seen.
-const CODE_ROW_KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
 /// `GET /oauth/authorize`.
 pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
@@ -381,8 +379,7 @@ async fn issue(
         expires_at: now + app.config.tokens.authorization_code_lifetime,
         used_at: None,
     };
-    let purge_at = code.expires_at + CODE_ROW_KEPT;
-    app.store.write(move |tx| store::authorization_code::insert(tx, &code, purge_at)).await?;
+    app.store.write(move |tx| store::authorization_code::insert(tx, &code)).await?;
     Ok(secret)
 }
 

@@ -43,7 +43,95 @@ async fn a_client_is_made_read_changed_and_deleted() {
         .await;
     let client = made.object(201);
     assert_eq!(made.header("etag"), format!("\"{}\"", client["eTag"].as_str().unwrap()));
-    insta::assert_json_snapshot!(steady(client.clone()), @"");
+    insta::assert_json_snapshot!(steady(client.clone()), @r#"
+    {
+      "id": "shop",
+      "type": "client",
+      "name": "Shop",
+      "description": "Where things are sold",
+      "redirectUris": [
+        "https://shop.example/cb",
+        "myapp://callback"
+      ],
+      "postLogoutRedirectUris": [
+        "https://shop.example/bye"
+      ],
+      "resourceUris": [
+        "https://a.example/",
+        "https://shop.example/api"
+      ],
+      "grantTypes": [
+        "authorization_code",
+        "refresh_token"
+      ],
+      "scopes": [
+        "openid",
+        "iam/principals:read"
+      ],
+      "roles": [
+        "support:agent"
+      ],
+      "acl": {
+        "entries": [
+          {
+            "resource": [
+              "actors"
+            ],
+            "permission": [
+              "read"
+            ]
+          }
+        ]
+      },
+      "accessAttributes": {
+        "region": [
+          "eu"
+        ]
+      },
+      "tokenEndpointAuthMethod": "client_secret_post",
+      "clientUri": "https://shop.example/",
+      "logoUri": "http://localhost:3000/logo.png",
+      "policyUri": null,
+      "tosUri": "https://shop.example/terms",
+      "jwks": null,
+      "jwksUri": null,
+      "idTokenSignedResponseAlg": null,
+      "userinfoSignedResponseAlg": null,
+      "accessTokenSignedResponseAlg": "RS256",
+      "accessTokenFormat": "opaque",
+      "accessTokenLifetime": 60,
+      "pkceOptional": false,
+      "assertionAudienceTokenEndpoint": false,
+      "requireAuthTime": false,
+      "defaultMaxAge": 3600,
+      "firstParty": false,
+      "properties": {
+        "name": "Shop",
+        "description": "Where things are sold",
+        "redirectUris": [
+          "https://shop.example/cb",
+          "myapp://callback"
+        ],
+        "postLogoutRedirectUris": [
+          "https://shop.example/bye"
+        ],
+        "grantTypes": [
+          "authorization_code",
+          "refresh_token"
+        ],
+        "scopes": [
+          "openid",
+          "iam/principals:read"
+        ],
+        "tokenEndpointAuthMethod": "client_secret_post",
+        "costCentre": 4711
+      },
+      "suspendedAt": null,
+      "systemClient": false,
+      "createdAt": "2026-11-21T12:00:00.000Z",
+      "eTag": "[version]"
+    }
+    "#);
 
     let read = owner.get(SHOP).await;
     assert_eq!(read.object(200), client);

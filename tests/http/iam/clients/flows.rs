@@ -66,10 +66,10 @@ async fn what_is_registered_counts_at_the_next_request() {
     assert_eq!(owner.put(SHOP, grants).await.said(), "200");
     assert_eq!(shop.client_credentials("").await.outcome(), "400 unauthorized_client");
     // where people may be sent
-    let page = Browser::new().get(&shop.authorization(&[]).url).await;
+    let page = Browser::new().get(&shop.authorization(&[("redirect_uri", "https://app.example/cb")]).url).await;
     assert!(page.status.is_success() || page.status.is_redirection(), "{}", page.status);
     assert_eq!(owner.put(SHOP, json!({"redirectUris": ["https://app.example/other"]})).await.said(), "200");
-    let page = Browser::new().get(&shop.authorization(&[]).url).await;
+    let page = Browser::new().get(&shop.authorization(&[("redirect_uri", "https://app.example/cb")]).url).await;
     assert!(page.status.is_client_error(), "{}", page.status);
 }
 
@@ -139,8 +139,9 @@ async fn every_change_is_in_the_audit_log_without_secrets() {
     assert_eq!(owner.put(SHOP, json!({"scopes": ["bad scope"]})).await.said(), "422 FIELD_INVALID");
     assert_eq!(owner.delete(SHOP).await.said(), "204");
     let filter = keyward::store::audit::Filter { target_id: Some("shop".to_owned()), ..Default::default() };
+    let page = keyward::store::listing::Page::first(100, keyward::store::listing::Order::At);
     let events =
-        app.app.store.read(move |conn| keyward::store::audit::list(conn, &filter, None, false, 100)).await.unwrap();
+        app.app.store.read(move |conn| keyward::store::audit::list(conn, &filter, &page)).await.unwrap().items;
     let mut actions: Vec<&str> =
         events.iter().filter(|event| event.refused.is_none()).map(|event| event.action.as_str()).collect();
     actions.sort_unstable();
