@@ -97,7 +97,8 @@ fn link(document: &mut Value) {
 
 /// How a token is got, and which permissions there are.
 fn secure(api: &mut OpenApi, issuer: &str) {
-    let scopes = || Scopes::from_iter(need::ALL.iter().map(|permission| ((*permission).to_owned(), in_words(permission))));
+    let scopes =
+        || Scopes::from_iter(need::ALL.iter().map(|permission| ((*permission).to_owned(), in_words(permission))));
     let (authorize, token) = (format!("{issuer}/oauth/authorize"), format!("{issuer}/oauth/token"));
     let flows = [
         Flow::AuthorizationCode(AuthorizationCode::new(authorize, token.clone(), scopes())),

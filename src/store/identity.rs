@@ -174,12 +174,13 @@ pub fn having_role(conn: &mut Conn, key: &str, limit: i64) -> Result<Vec<String>
         .load(conn)?)
 }
 
-/// Whether a principal who is not suspended has the role that may do everything.
+/// Whether a principal who can sign in (not suspended, with an email) has the role that may do everything.
 pub fn has_owner(conn: &mut Conn) -> Result<bool, Error> {
     let one: Option<String> = identity_role::table
         .inner_join(principal::table.on(principal::id.eq(identity_role::identity_id)))
         .filter(identity_role::role_key.eq(role_key::OWNER))
         .filter(principal::suspended_at.is_null())
+        .filter(principal::email.is_not_null())
         .select(principal::id)
         .limit(1)
         .get_result(conn)

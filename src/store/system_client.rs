@@ -57,4 +57,3 @@ pub fn ensure_docs(tx: &mut Tx<'_>, issuer: &str, enabled: bool, now: Timestamp)
     }
     Ok(true)
 }
-

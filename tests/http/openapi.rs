@@ -52,7 +52,8 @@ fn every_route_is_described_and_every_description_has_a_route() {
 #[test]
 fn operations_have_names_of_their_own_and_say_what_they_do() {
     let mut names = BTreeSet::new();
-    let tags: Vec<&str> = DOCUMENT["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
+    let tags: Vec<&str> =
+        DOCUMENT["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap()).collect();
     for (method, path, operation) in operations() {
         let name = operation["operationId"].as_str().unwrap();
         assert!(name.chars().all(|c| c.is_ascii_alphanumeric()), "{name}");
@@ -107,9 +108,11 @@ async fn preconditions_and_idempotency_keys_are_read_where_the_description_has_t
             .flatten()
             .filter_map(|parameter| parameter["$ref"].as_str()?.rsplit('/').next())
             .collect();
-        for (name, header, value) in
-            [("IfMatch", "if-match", "\""), ("CreateOnly", "if-none-match", "\""), ("IdempotencyKey", "idempotency-key", "ä")]
-        {
+        for (name, header, value) in [
+            ("IfMatch", "if-match", "\""),
+            ("CreateOnly", "if-none-match", "\""),
+            ("IdempotencyKey", "idempotency-key", "ä"),
+        ] {
             if method == Method::GET {
                 continue;
             }

@@ -26,7 +26,9 @@ const SEED: &str = "20261121";
 fn programs() -> Option<PathBuf> {
     let folder = std::env::var_os("KEYWARD_TEST_SCHEMATHESIS").map(PathBuf::from);
     if folder.is_none() {
-        eprintln!("skipped: Schemathesis is not installed (KEYWARD_TEST_SCHEMATHESIS is not set); tests/run installs it");
+        eprintln!(
+            "skipped: Schemathesis is not installed (KEYWARD_TEST_SCHEMATHESIS is not set); tests/run installs it"
+        );
     }
     folder
 }

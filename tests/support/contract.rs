@@ -32,7 +32,8 @@ static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::ne
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            if members.get("properties").is_some_and(Value::is_object) && !members.contains_key("additionalProperties") {
+            if members.get("properties").is_some_and(Value::is_object) && !members.contains_key("additionalProperties")
+            {
                 members.insert("additionalProperties".to_owned(), json!(false));
             }
             // parts of a whole cannot be closed one by one
@@ -61,9 +62,10 @@ pub fn template(path: &str) -> Option<&'static str> {
 pub fn operations() -> Vec<(Method, &'static str, &'static Value)> {
     let paths = DOCUMENT["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, item)| {
-        item.as_object().unwrap().iter().map(move |(method, operation)| {
-            (method.to_uppercase().parse().unwrap(), path.as_str(), operation)
-        })
+        item.as_object()
+            .unwrap()
+            .iter()
+            .map(move |(method, operation)| (method.to_uppercase().parse().unwrap(), path.as_str(), operation))
     });
     all.collect()
 }

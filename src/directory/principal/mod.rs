@@ -184,11 +184,7 @@ fn changed_meanwhile() -> Refusal {
 ///
 /// # Errors
 /// The database cannot be asked.
-pub fn list(
-    conn: &mut Conn,
-    filter: &PrincipalFilter,
-    page: &Page,
-) -> Result<Listed<PrincipalDocument>, store::Error> {
+pub fn list(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Listed<PrincipalDocument>, store::Error> {
     Ok(principals::list(conn, filter, page)?.map(|(principal, roles)| document(&principal, &roles)))
 }
 

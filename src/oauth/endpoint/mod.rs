@@ -46,7 +46,8 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     ));
     // OpenID Connect Discovery §4: the well-known path follows the issuer's
     cfg.service(
-        resource("/.well-known/openid-configuration", vec![(get(), web::to(discovery::get))], refuse).wrap(cors::public()),
+        resource("/.well-known/openid-configuration", vec![(get(), web::to(discovery::get))], refuse)
+            .wrap(cors::public()),
     );
 }
 

@@ -140,8 +140,7 @@ async fn every_change_is_in_the_audit_log_without_secrets() {
     assert_eq!(owner.delete(SHOP).await.said(), "204");
     let filter = keyward::store::audit::Filter { target_id: Some("shop".to_owned()), ..Default::default() };
     let page = keyward::store::listing::Page::first(100, keyward::store::listing::Order::At);
-    let events =
-        app.app.store.read(move |conn| keyward::store::audit::list(conn, &filter, &page)).await.unwrap().items;
+    let events = app.app.store.read(move |conn| keyward::store::audit::list(conn, &filter, &page)).await.unwrap().items;
     let mut actions: Vec<&str> =
         events.iter().filter(|event| event.refused.is_none()).map(|event| event.action.as_str()).collect();
     actions.sort_unstable();
