@@ -201,7 +201,7 @@ impl Kept {
 /// in them, and a change of email that waits is forgotten: whoever knew the old password may have asked for it. The audit
 /// log is told who did it, from `origin`.
 ///
-/// `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
+/// The new stored hash. `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
 ///
 /// # Errors
 /// Only the store's; why the password is not accepted is a [`PasswordFault`].
@@ -216,7 +216,7 @@ pub async fn set_password(
     new: SecretString,
     kept: Kept,
     origin: Origin,
-) -> Result<Result<(), PasswordFault>, store::Error> {
+) -> Result<Result<String, PasswordFault>, store::Error> {
     let id = principal_id.to_owned();
     let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
     let Some(principal) = principal.filter(|principal| principal.password_hash == current_hash) else {
@@ -237,10 +237,10 @@ pub async fn set_password(
         Ok(hash) => hash,
         Err(busy) => return Ok(Err(PasswordFault::Busy(busy))),
     };
-    let id = principal.id;
+    let (id, stored) = (principal.id, hash.clone());
     let changed = store
         .write(move |tx| {
-            let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &hash, now)?;
+            let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &stored, now)?;
             if changed {
                 if !kept.all_sessions {
                     store::session::end_all_of(tx, &id, kept.session.as_deref(), now)?;
@@ -255,7 +255,7 @@ pub async fn set_password(
             Ok::<_, store::Error>(changed)
         })
         .await?;
-    Ok(if changed { Ok(()) } else { Err(PasswordFault::Changed) })
+    Ok(if changed { Ok(hash) } else { Err(PasswordFault::Changed) })
 }
 
 /// Whether somebody with this email and name may choose this password; the broken rules in plain words if not. The

@@ -214,6 +214,7 @@ async fn set(place: &Place, id: &str, current: Option<String>, new: &str) -> Res
     set_password(&place.store, &place.hasher, &place.config, NOW, id, current, new.into(), keep, Origin::default())
         .await
         .unwrap()
+        .map(|_| ())
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ const USER_AGENT: usize = 256;
 pub struct NewSession {
     /// Who signed in.
     pub principal_id: String,
+    /// The stored hash of the password that was checked; none where there is no password.
+    pub password: Option<String>,
     /// How (RFC 8176).
     pub amr: Vec<String>,
     /// How strongly.
@@ -80,10 +82,10 @@ pub async fn open(
         user_agent: new.user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect()),
         ended_at: None,
     };
-    let (previous, origin) = (new.previous, new.origin);
+    let (previous, origin, password) = (new.previous, new.origin, new.password);
     let session = store
         .write(move |tx| {
-            if !principal::begin(tx, &fresh.principal_id, now)? {
+            if !principal::begin(tx, &fresh.principal_id, password.as_deref(), now)? {
                 return Ok(None);
             }
             if let Some(previous) = &previous {

@@ -63,7 +63,7 @@ pub async fn post(
     let (hash, new, origin) = (principal.password_hash.clone(), input.new_password, caller.actor.origin());
     let set = set_password(&app.store, &app.hasher, &app.config, now, &principal.id, hash, new, kept, origin);
     match set.await.map_err(Refusal::from)? {
-        Ok(()) => Ok(HttpResponse::NoContent().finish()),
+        Ok(_) => Ok(HttpResponse::NoContent().finish()),
         Err(fault) => Err(refused(fault)),
     }
 }

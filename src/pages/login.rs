@@ -131,7 +131,7 @@ async fn sign_in(visit: &Visit<'_>, login: Waiting, fields: &Fields) -> Result<H
             Ok(replace_password(visit, &login, &principal, persistent))
         }
         Outcome::Authenticated { principal, password_temporary: false } => {
-            match visit.sign_in(&principal.id, persistent).await? {
+            match visit.sign_in(&principal.id, principal.password_hash.clone(), persistent).await? {
                 Some(signed_in) => Ok(visit.go_on(signed_in, login.request)),
                 None => refused(visit, &login, fields).await,
             }

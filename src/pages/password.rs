@@ -164,8 +164,8 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
 async fn replace_temporary(visit: &Visit<'_>, change: Change, new: SecretString) -> Result<HttpResponse, PageError> {
     let Change::Forced { ticket, principal, .. } = &change else { return Err(PageError::Form) };
     match set(visit, principal, new, None).await? {
-        Ok(()) => {
-            let Some(signed_in) = visit.sign_in(&principal.id, ticket.persistent).await? else {
+        Ok(hash) => {
+            let Some(signed_in) = visit.sign_in(&principal.id, Some(hash), ticket.persistent).await? else {
                 return changed_before(visit, &ticket.request).await;
             };
             // A request that has expired meanwhile is begun anew with one button, by somebody who is signed in.
@@ -209,8 +209,8 @@ async fn replace_own(
         }
     };
     match set(visit, &principal, new, Some(session.id.clone())).await? {
-        Ok(()) => {
-            let Some(signed_in) = visit.sign_in(&principal.id, session.persistent).await? else {
+        Ok(hash) => {
+            let Some(signed_in) = visit.sign_in(&principal.id, Some(hash), session.persistent).await? else {
                 return Ok(visit.see_other(&visit.path("/login")));
             };
             let mut response = visit.see_other(&visit.path("/account?password=changed"));
@@ -221,13 +221,13 @@ async fn replace_own(
     }
 }
 
-/// Sets the password of somebody whose stored one was just found right.
+/// Sets the password of somebody whose stored one was just found right; the new stored hash.
 async fn set(
     visit: &Visit<'_>,
     principal: &Principal,
     new: SecretString,
     keep_session: Option<String>,
-) -> Result<Result<(), PasswordFault>, PageError> {
+) -> Result<Result<String, PasswordFault>, PageError> {
     let (app, current, kept) = (visit.app, principal.password_hash.clone(), Kept::session(keep_session));
     let (now, origin) = (visit.now, visit.origin());
     let set = set_password(&app.store, &app.hasher, &app.config, now, &principal.id, current, new, kept, origin);

@@ -158,10 +158,17 @@ impl<'a> Visit<'a> {
     }
 
     /// Opens a session for somebody who has just proven who they are by their password; none if they may not act any more.
-    pub async fn sign_in(&self, principal_id: &str, persistent: bool) -> Result<Option<SignIn>, PageError> {
+    /// `password` is the stored hash of the one that was checked.
+    pub async fn sign_in(
+        &self,
+        principal_id: &str,
+        password: Option<String>,
+        persistent: bool,
+    ) -> Result<Option<SignIn>, PageError> {
         let Parts { store, config, seals, .. } = &**self.app;
         let new = NewSession {
             principal_id: principal_id.to_owned(),
+            password,
             amr: vec![AMR_PASSWORD.to_owned()],
             acr: ACR_PASSWORD.to_owned(),
             persistent,

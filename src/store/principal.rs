@@ -397,11 +397,17 @@ pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
     Ok(())
 }
 
-/// Notes that the principal signs in, and locks the row until the transaction ends; false if they may not.
-pub fn begin(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
-    let rows = diesel::update(principal::table.find(id).filter(principal::suspended_at.is_null()))
-        .set(principal::last_active_at.eq(now.millis()))
-        .execute(&mut **tx)?;
+/// Notes that the principal signs in with the password of this stored hash, and locks the row until the transaction ends;
+/// false if they may not (any more), or the password is another one by now.
+pub fn begin(tx: &mut Tx<'_>, id: &str, password: Option<&str>, now: Timestamp) -> Result<bool, Error> {
+    let principal = principal::table.find(id).filter(principal::suspended_at.is_null());
+    let active = principal::last_active_at.eq(now.millis());
+    let rows = match password {
+        Some(hash) => {
+            diesel::update(principal.filter(principal::password_hash.eq(hash))).set(active).execute(&mut **tx)?
+        }
+        None => diesel::update(principal.filter(principal::password_hash.is_null())).set(active).execute(&mut **tx)?,
+    };
     Ok(won(rows))
 }
 

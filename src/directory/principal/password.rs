@@ -33,6 +33,11 @@ fn resettable(tx: &mut store::Conn, actor: &Actor, id: &str, terms: &Terms) -> R
     terms.precondition.check(Some(&stored.principal.etag), terms.required)?;
     let holdings = stored.holdings(tx)?;
     guard::may_touch(actor, &holdings)?;
+    if actor.is(&stored.principal.id) {
+        // a token, perhaps one for a script, would become a password
+        let message = "nobody resets their own password; /resources/me/password replaces it, with the current one";
+        return Err(Refusal::new(Code::PrivilegeEscalation, message));
+    }
     if stored.principal.email.is_none() {
         let message = "expected a principal with an email: without one nobody signs in with a password";
         return Err(Refusal::new(Code::FieldInvalid, message));

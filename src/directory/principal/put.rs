@@ -15,6 +15,7 @@ use crate::{
         id,
         permission::{Acl, Attributes},
         problem::{Code, Fault, Problem},
+        role_key,
         secret::random_text,
     },
     store::{self, Tx, principal::Principal},
@@ -71,7 +72,11 @@ pub fn put(
         note(tx, actor, "principal.create", &id, &Value::Null, &json!(after), terms.now)?;
         return Ok(Put { document: after, created: true });
     };
-    let lost_owner = roles::loses_owner(&stored.roles, &roles);
+    // an owner without an email signs in no more
+    let lost_owner = roles::loses_owner(&stored.roles, &roles)
+        || (stored.principal.email.is_some()
+            && principal.email.is_none()
+            && roles.iter().any(|r| r == role_key::OWNER));
     let document = save(tx, actor, "principal.update", &stored, principal, roles, terms.now)?;
     if lost_owner {
         guard::owner_remains(tx)?;
