@@ -26,10 +26,11 @@ pub fn complete(path: &str, method: &str, operation: &mut Map<String, Value>, sc
             "headers": { "ETag": reference("headers", "ETag"), "X-Request-Id": reference("headers", "X-Request-Id") },
         });
     }
-    for status in traits.errors() {
-        if responses.get(status.to_string()).is_none()
-            && let Some(response) = problem::response(status)
-        {
+    // a handler may name the status of a further error; what it looks like is the same everywhere
+    let named = responses.as_object().into_iter().flatten().filter_map(|(status, _)| status.parse().ok());
+    let errors: Vec<u16> = named.filter(|status| *status >= 400).chain(traits.errors()).collect();
+    for status in errors {
+        if let Some(response) = problem::response(status) {
             responses[status.to_string()] = response;
         }
     }

@@ -100,7 +100,7 @@ async fn each_operation_needs_the_permission_that_it_says_and_no_other() {
 #[tokio::test]
 async fn preconditions_and_idempotency_keys_are_read_where_the_description_has_them() {
     let app = TestApp::spawn().await;
-    let owner = Api::owner(&app).await;
+    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:*").await;
     for (method, path, operation) in operations() {
         let parameters: Vec<&str> = operation["parameters"]
             .as_array()
