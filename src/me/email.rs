@@ -104,7 +104,7 @@ async fn delivery(app: &App, client_id: Option<String>) -> Result<Delivery, Refu
 #[utoipa::path(
     post, path = "/resources/me/email/validate", tag = "me",
     request_body = EmailValidationInput,
-    responses((status = 204, description = "The address is the person's, and verified")),
+    responses((status = 204, description = "The address is the person's, and verified"), (status = 409)),
     security(())
 )]
 pub async fn validate(req: HttpRequest, body: Body, app: web::Data<App>) -> Result<HttpResponse, Declined> {

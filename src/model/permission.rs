@@ -120,10 +120,8 @@ pub struct Acl {
 #[allow(dead_code)] // what describes the input; AclEntry reads it
 pub struct AclEntryInput {
     /// Resource paths or patterns
-    #[schema(inline)]
     resource: OneOrMany,
     /// Permissions; `*` is any
-    #[schema(inline)]
     permission: OneOrMany,
     /// Where not empty, the entry holds only for objects that share a value with the holder under each key
     #[serde(default, rename = "attributeKeys")]

@@ -114,7 +114,9 @@ fn secure(api: &mut OpenApi, issuer: &str) {
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
-            if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
+            let none = SecurityRequirement::default();
+            let security = operation.security.as_mut();
+            if let Some(security) = security.filter(|security| security.iter().any(|one| *one != none)) {
                 security.push(SecurityRequirement::new("bearer", [] as [&str; 0]));
             }
         }
