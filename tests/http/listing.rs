@@ -389,7 +389,7 @@ async fn what_lists_know_follows_every_change() {
 
 #[actix_web::test]
 async fn clients_of_the_system_and_suspended_ones_are_hidden_unless_asked_for() {
-    let app = TestApp::spawn().await;
+    let app = TestApp::spawn_with(|config| config.iam.docs = false).await;
     app.role("support:bot", &[]).await;
     let now = app.now();
     app.app
