@@ -30,7 +30,7 @@ const PROBED: usize = 500;
 const WINDOWS: [usize; 2] = [1000, 10_000];
 /// How many blocks are looked through at once, one step after the other; only the first step for texts so long that the
 /// whole index tells whether they are rare.
-const BLOCKS: [i64; 3] = [2, 8, 32];
+const BLOCKS: [i64; 3] = [1, 8, 32];
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
 const BLOCK: u32 = 14;
 /// Most streams that are merged; where more would be needed, rows are looked at one by one.
