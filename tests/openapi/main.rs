@@ -78,7 +78,6 @@ async fn send_generated(config: &str, arguments: &[&str], end: bool) {
     // the server answers it meanwhile
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     assert!(output.status.success(), "{}", told(&output));
-    println!("{}", told(&output));
     if !end {
         assert_eq!(owner.get("/resources/me").await.said(), "200", "the token was of use to the end");
     }
