@@ -196,8 +196,18 @@ impl Acl {
                      and {MAX_ATTRIBUTE_KEYS} attribute keys"
                 ));
             }
+            let sound = |key: &String| (1..=64).contains(&key.len()) && !key.chars().any(char::is_control);
+            if !entry.attribute_keys.iter().all(sound) {
+                return Err(format!(
+                    "entry {n}: expected attribute keys of 1 to 64 characters, none of them a control one"
+                ));
+            }
             for resource in &entry.resource {
                 for action in &entry.permission {
+                    if action.contains(':') {
+                        let shown = super::id::shown(action);
+                        return Err(format!("entry {n}: expected a permission without ':', got '{shown}'"));
+                    }
                     format!("{resource}:{action}").parse::<Permission>().map_err(|e| format!("entry {n}: {e}"))?;
                 }
             }
@@ -265,6 +275,13 @@ impl Permissions {
             }
         }
         Permissions { rules, attributes: attributes.clone() }
+    }
+
+    /// Whether this is everything, under no condition.
+    pub fn allow_everything(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            rule.keys.is_empty() && matches!(rule.permission.resource(), "*" | "*/*") && rule.permission.action() == "*"
+        })
     }
 
     /// The attributes of whoever holds this.

@@ -5,3 +5,4 @@ mod clients;
 mod lists;
 mod principals;
 mod roles;
+mod takeover;
