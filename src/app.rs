@@ -10,6 +10,7 @@ use crate::{
     fetch::Fetcher,
     hasher::Hasher,
     keys::{KeyRing, MasterKey, Sealer},
+    mail::Mailer,
     model::{key::SigningAlgorithm, time::Timestamp},
     store::{self, Store, Target, access::AccessCache},
 };
@@ -35,6 +36,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Guarded outgoing requests.
     pub fetch: Fetcher,
+    /// Outgoing mail.
+    pub mail: Mailer,
     /// What is sealed or authenticated under the master key.
     pub seals: Seals,
     /// What identities may do, compiled.
@@ -60,6 +63,8 @@ pub struct Seals {
     pub access_token: Sealer,
     /// Answers that are given again to a request that is made again.
     pub idempotency: Sealer,
+    /// Mails that wait to be sent.
+    pub mail: Sealer,
 }
 
 impl Seals {
@@ -73,6 +78,7 @@ impl Seals {
             refresh_successor: master.sealer("refresh successor"),
             access_token: master.sealer("access token"),
             idempotency: master.sealer("idempotency"),
+            mail: master.sealer("mail"),
             master,
         }
     }
@@ -117,9 +123,10 @@ impl App {
         let hasher = Hasher::new(&config.passwords);
         let fetch = Fetcher::new(&config.fetch)?;
         let seals = Seals::new(master);
+        let mail = Mailer::new(&config, seals.mail.clone())?;
         let keys = ArcSwap::from_pointee(keys);
         let access = AccessCache::default();
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access })))
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, seals, access })))
     }
 
     /// Reads the signing keys again.

@@ -10,11 +10,13 @@
 //! | [`server`] | from an [`app::App`] to a server that answers: listeners, TLS, limits, faces, graceful stop |
 //! | [`oauth`] | the face for client programs: endpoints, grants, tokens; errors are RFC 6749 JSON |
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
+//! | [`sendings`] | the face for programs that have mail sent: REST under `/resources/sendings` |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
 //! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token, grant scopes |
 //! | [`app`] | what a handler may reach |
+//! | [`mail`] | outgoing mail: letters, the worker that delivers them, SMTP |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
 //! | [`hasher`] | argon2id on threads of its own |
@@ -59,6 +61,10 @@
 //! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
 //! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
 //!
+//! **A mail rather twice than never.** Whoever dies between the mail server's word and the commit that notes it does not
+//! know whether the mail was accepted. It is sent again, under the same `Message-ID`; to give it up would lose links that
+//! people wait for (see [`mail`]).
+//!
 //! **The system's allocator.** mimalloc was tried: the same CPU per token (1.01 times) for 1.7 times the memory.
 //!
 //! **Guesses are counted before they are checked.** Counting failures afterwards lets guesses in parallel slip past.
@@ -74,9 +80,11 @@ pub mod hasher;
 pub mod iam;
 pub mod identity;
 pub mod keys;
+pub mod mail;
 pub mod model;
 pub mod oauth;
 pub mod pages;
+pub mod sendings;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -160,6 +160,8 @@ impl<'a> Visit<'a> {
     /// Opens a session for somebody who has just proven who they are by their password.
     pub async fn sign_in(&self, principal_id: &str, persistent: bool) -> Result<SignIn, PageError> {
         let Parts { store, config, seals, .. } = &**self.app;
+        let id = principal_id.to_owned();
+        let was_here_before = store.read(move |conn| store::session::has_any(conn, &id)).await?;
         let new = NewSession {
             principal_id: principal_id.to_owned(),
             amr: vec![AMR_PASSWORD.to_owned()],
@@ -175,7 +177,11 @@ impl<'a> Visit<'a> {
         let id = principal_id.to_owned();
         let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
         let principal = principal.ok_or_else(|| store::Error::Internal("somebody unknown signed in".to_owned()))?;
-        let device = identity::device::issue(&seals.known_device, &principal, self.device(), self.now);
+        let device = self.device();
+        if was_here_before && !device.as_ref().is_some_and(|device| device.is_of(&principal)) {
+            super::notice::new_device(self, &principal, &session).await;
+        }
+        let device = identity::device::issue(&seals.known_device, &principal, device, self.now);
         Ok(SignIn {
             sid: session.id,
             cookies: [browser::set_session(config, &secret, keep), browser::set_device(config, device)],

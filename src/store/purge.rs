@@ -7,6 +7,7 @@
 //! | sealed successors of refresh tokens | until the replay window closes |
 //! | grants | until they expire |
 //! | sessions | 30 days after they end |
+//! | mails | until the configured time after they were sent, failed or were cancelled |
 //! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
 
 use diesel::prelude::*;
@@ -14,7 +15,8 @@ use diesel::prelude::*;
 use super::{
     Error, Store, Tx,
     schema::{
-        assertion_jti, authorization_code, idempotency, oauth_grant, refresh_token, revoked_token, session, throttle,
+        assertion_jti, authorization_code, idempotency, mail_pace, oauth_grant, refresh_token, revoked_token, sending,
+        session, throttle,
     },
 };
 use crate::model::time::Timestamp;
@@ -37,7 +39,7 @@ macro_rules! batch {
 
 /// Deletes what has expired; the number of rows that went.
 pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
-    let steps: [Step; 9] = [
+    let steps: [Step; 11] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),
@@ -46,6 +48,8 @@ pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
         |tx, now| Ok(batch!(tx, assertion_jti, hash, assertion_jti::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, idempotency, hash, idempotency::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, throttle, key, throttle::expires_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, sending, id, sending::purge_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, mail_pace, key, mail_pace::used_until.lt(now))?),
         |tx, now| {
             let keys: Vec<String> = refresh_token::table
                 .filter(refresh_token::replay_until.lt(now))

@@ -117,7 +117,7 @@ impl ResponseError for Declined {
     }
 }
 
-/// The answer that says so, with the id of the request that this thread is working on.
+/// The answer that says so, with when to come back where the problem's details know (`retryAfter`, seconds), and the id of the request that this thread is working on.
 pub fn respond(problem: &Problem) -> HttpResponse {
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut more = json!({ "code": problem.code.as_str() });
@@ -126,7 +126,9 @@ pub fn respond(problem: &Problem) -> HttpResponse {
     }
     let mut response = answer(status, more, &problem.detail, &request::current_id());
     if matches!(problem.code, Code::Unavailable | Code::TooManyRequests) {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+        let known = problem.errors.first().and_then(|fault| fault.details.as_ref()?["retryAfter"].as_u64());
+        let after = known.map_or(header::HeaderValue::from_static(RETRY_AFTER), header::HeaderValue::from);
+        response.headers_mut().insert(header::RETRY_AFTER, after);
     }
     response.extensions_mut().insert(DeclinedWith(problem.code));
     response

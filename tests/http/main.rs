@@ -10,5 +10,6 @@ mod oauth;
 mod pages;
 mod program;
 mod races;
+mod sendings;
 mod server;
 mod stage;
