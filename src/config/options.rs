@@ -55,7 +55,8 @@ options! {
         /// How many threads answer requests, from 1 to 1024.
         workers: Option<usize> = None, shown "the number of cores";
 
-        /// How long a stopping server waits for the requests that it has begun.
+        /// How long a stopping server waits for the requests that it has begun, and then for the SMTP server's word on
+        /// mails that are under way.
         shutdown_timeout: Duration = seconds(30), within seconds(0)..=minutes(10);
     }
 
@@ -241,10 +242,10 @@ options! {
         directory: Option<PathBuf> = None;
 
         /// How many mails leave in a minute, from all servers of one database together.
-        rate: u32 = 600, within 1..=1_000_000;
+        rate: u32 = 600, within 1..=60_000;
 
         /// To how many recipients one caller of the API may write in a minute.
-        caller_rate: u32 = 120, within 1..=1_000_000;
+        caller_rate: u32 = 120, within 1..=60_000;
 
         /// How long after a failed attempt the next one follows, up to a quarter longer: one for each retry, at most three.
         retry_delays: Vec<Duration> = vec![minutes(1), minutes(15), hours(4)];

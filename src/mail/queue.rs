@@ -223,3 +223,16 @@ fn jittered(delay: Duration) -> Duration {
     fill_random(&mut random);
     delay + delay.mul_f64(0.25 * f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retry_comes_in_time_and_at_most_a_quarter_later() {
+        let delay = Duration::from_secs(60);
+        for _ in 0..1000 {
+            assert!((delay..=delay.mul_f64(1.25)).contains(&jittered(delay)));
+        }
+    }
+}

@@ -43,6 +43,10 @@ impl From<Option<Addresses>> for Addresses {
 }
 
 impl Addresses {
+    fn is_one(&self) -> bool {
+        matches!(self, Addresses::One(_))
+    }
+
     fn list(self) -> Vec<String> {
         match self {
             Addresses::One(address) => vec![address],
@@ -118,10 +122,12 @@ pub async fn post(
         return Ok(answer);
     }
     let input: EmailInput = document::read(Value::Object(body.object()?))?;
+    let (to, cc, bcc) = (input.to, Addresses::from(input.cc), Addresses::from(input.bcc));
+    let alone = [("/to/0", to.is_one()), ("/cc/0", cc.is_one()), ("/bcc/0", bcc.is_one())];
     let draft = Draft {
-        to: input.to.list(),
-        cc: Addresses::from(input.cc).list(),
-        bcc: Addresses::from(input.bcc).list(),
+        to: to.list(),
+        cc: cc.list(),
+        bcc: bcc.list(),
         from: input.from,
         from_name: input.from_name,
         reply_to: input.reply_to,
@@ -133,7 +139,7 @@ pub async fn post(
         created_by: actor.id.clone(),
     };
     let recipients = u32::try_from(draft.to.len() + draft.cc.len() + draft.bcc.len()).unwrap_or(u32::MAX);
-    let new = app.mail.compose(&draft, now)?;
+    let new = app.mail.compose(&draft, now).map_err(|problem| as_given(problem, &alone))?;
     let rate = app.config.mail.caller_rate;
     let written = once.run(&app, move |tx| {
         let bucket = mail_pace::of_caller(actor.id.as_deref().unwrap_or_default());
@@ -152,4 +158,15 @@ pub async fn post(
     let answer = written.await?;
     app.mail.wake();
     Ok(answer)
+}
+
+/// The places as the body has them: an address that stood alone is no member of a list.
+fn as_given(problem: Problem, alone: &[(&str, bool)]) -> Problem {
+    let mut errors = problem.errors.clone();
+    for pointer in errors.iter_mut().filter_map(|fault| fault.pointer.as_mut()) {
+        if alone.iter().any(|(place, is_one)| *is_one && place == pointer) {
+            pointer.truncate(pointer.len() - "/0".len());
+        }
+    }
+    if errors.is_empty() { problem } else { Problem::of(errors) }
 }

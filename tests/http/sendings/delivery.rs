@@ -1,5 +1,7 @@
 //! What arrives, and over what kind of connection.
 
+#![allow(clippy::disallowed_methods)] // as in every test
+
 use keyward::config::MailSecurity;
 use serde_json::json;
 
@@ -189,4 +191,32 @@ async fn what_a_mail_says_is_nowhere_to_be_read() {
     keyward::store::purge::run(&app.app.store, app.now()).await.unwrap();
     let id = id.clone();
     assert!(app.app.store.read(move |conn| keyward::store::sending::find(conn, &id)).await.unwrap().is_none());
+}
+
+#[test]
+fn an_operator_sees_at_once_whether_mail_arrives() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keyward"));
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KEYWARD_")) {
+            command.env_remove(name);
+        }
+        let output = command.current_dir(directory.path()).args(arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code().unwrap(), said)
+    };
+    let test = ["mail", "test", "ada@example.org", "--set", "mail.from=no-reply@keyward.example", "--set"];
+    let (status, said) = run(&[&test[..], &["mail.directory=mails"]].concat());
+    assert_eq!((status, said.as_str()), (0, "Accepted: into files in mails\n"));
+    assert_eq!(std::fs::read_dir(directory.path().join("mails")).unwrap().count(), 1);
+    let (status, said) = run(&["mail", "test", "ada@example.org"]);
+    assert!(status == 2 && said.contains("mail.host"), "{status} {said}");
+    let (status, said) = run(&["mail", "test", "ada", "--set", "mail.directory=x", "--set", "mail.from=a@x.org"]);
+    assert!(status == 2 && said.contains("expected an email address"), "{status} {said}");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let there = ["mail.host=127.0.0.1", "--set", "mail.security=none", "--set", &format!("mail.port={nobody}")];
+    let (status, said) = run(&[&test[..], &there].concat());
+    assert!(status == 1 && said.contains(&nobody.to_string()), "{status} {said}");
+    let (status, said) = run(&["config", "check", "--set", "mail.host=smtp.example.org"]);
+    assert!(status == 2 && said.contains("mail.from"), "{status} {said}");
 }

@@ -81,7 +81,9 @@ async fn what_is_wrong_with_a_mail_is_told() {
     let all = api.post(EMAIL, json!({ "to": "ada", "subject": "", "body": {}, "replyTo": "x" })).await;
     let errors = all.json()["errors"].as_array().unwrap().clone();
     let pointers: Vec<_> = errors.iter().map(|error| error["pointer"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(pointers, ["/to/0", "/replyTo", "/subject", "/body"]);
+    assert_eq!(pointers, ["/to", "/replyTo", "/subject", "/body"]);
+    let second = api.post(EMAIL, with("cc", json!(["ada@example.org", "ada"]))).await;
+    assert_eq!(second.json()["errors"][0]["pointer"], "/cc/1");
     let get = api.get(EMAIL).await;
     assert_eq!((get.said().as_str(), get.header("allow")), ("405 METHOD_NOT_ALLOWED", "POST"));
     assert_eq!(api.get(&path("0190a3c2-7b00-7000-8000-000000000001")).await.said(), "404 NOT_FOUND");
