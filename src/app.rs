@@ -12,7 +12,7 @@ use crate::{
     keys::{KeyRing, MasterKey, Sealer},
     mail::Mailer,
     model::{key::SigningAlgorithm, time::Timestamp},
-    store::{self, Store, Target, access::AccessCache},
+    store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
 };
 
 /// How often other processes' changes are looked for.
@@ -42,6 +42,8 @@ pub struct Parts {
     pub seals: Seals,
     /// What identities may do, compiled.
     pub access: AccessCache,
+    /// Whose activity was noted of late.
+    pub activity: ActivityCache,
 }
 
 /// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
@@ -65,6 +67,8 @@ pub struct Seals {
     pub idempotency: Sealer,
     /// Mails that wait to be sent.
     pub mail: Sealer,
+    /// Positions in lists.
+    pub cursor: Sealer,
 }
 
 impl Seals {
@@ -79,6 +83,7 @@ impl Seals {
             access_token: master.sealer("access token"),
             idempotency: master.sealer("idempotency"),
             mail: master.sealer("mail"),
+            cursor: master.sealer("cursor"),
             master,
         }
     }
@@ -125,8 +130,23 @@ impl App {
         let seals = Seals::new(master);
         let mail = Mailer::new(&config, seals.mail.clone())?;
         let keys = ArcSwap::from_pointee(keys);
-        let access = AccessCache::default();
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, seals, access })))
+        let (access, activity) = (AccessCache::default(), ActivityCache::default());
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, seals, access, activity })))
+    }
+
+    /// Makes what a server needs besides, where the issuer is the one that people reach it by: the built-in client of the
+    /// API's viewer. Commands beside a server do not do this, since they may be told of another issuer.
+    ///
+    /// # Errors
+    /// Only the store's.
+    pub async fn prepare_to_serve(&self) -> Result<(), store::Error> {
+        let (issuer, docs, now) = (self.config.issuer().to_owned(), self.config.iam.docs, self.clock.now());
+        let ensured = self.store.write(move |tx| store::system_client::ensure_docs(tx, &issuer, docs, now)).await?;
+        if !ensured && docs {
+            let id = store::system_client::DOCS;
+            tracing::warn!("nobody can sign in to /resources/docs: the id {id} belongs to something else");
+        }
+        Ok(())
     }
 
     /// Reads the signing keys again.
@@ -160,7 +180,7 @@ impl App {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            match store::purge::run(&self.store, self.clock.now()).await {
+            match store::purge::run(&self.store, self.clock.now(), self.config.iam.audit_retention).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged expired rows"),
                 Err(error) => tracing::warn!(%error, "purging expired rows"),

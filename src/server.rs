@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    iam, oauth, pages, sendings,
+    iam, me, oauth, openapi, pages, sendings,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -185,9 +185,11 @@ pub fn start_with(
 
     let workers = app.config.workers;
     let refusals = refusals::Refusals::default();
+    let viewer = web::Data::new(openapi::Viewer::new(app.config.issuer()));
     let data = (web::Data::new(app.clone()), web::Data::new(draining.clone()), web::Data::new(refusals.clone()));
     let mut server = HttpServer::new(move || {
         let (app, draining, refusals) = data.clone();
+        let docs = app.config.iam.docs;
         let body = app.config.limits.body_bytes;
         let mail_bytes = app.config.mail.max_bytes;
         let secure = app.config.secure();
@@ -196,6 +198,7 @@ pub fn start_with(
             .app_data(app)
             .app_data(draining)
             .app_data(refusals)
+            .app_data(viewer.clone())
             .app_data(web::PayloadConfig::new(body))
             .app_data(web::FormConfig::default().limit(body).error_handler(refused))
             .app_data(web::JsonConfig::default().limit(body).error_handler(refused))
@@ -212,7 +215,9 @@ pub fn start_with(
                     ))
                     .configure(oauth::routes)
                     .configure(iam::mount)
+                    .configure(me::mount)
                     .configure(|cfg| sendings::mount(cfg, mail_bytes))
+                    .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)
                     .wrap(from_fn(refusals::note)),

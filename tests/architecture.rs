@@ -12,12 +12,13 @@ use std::{
 const FACES: [&str; 7] = ["oauth", "iam", "me", "graph", "sendings", "appserver", "pages"];
 
 /// What a room may import besides itself and the house's values, `model`. `FACES` stands for all of them.
-const TABLE: [(&[&str], &[&str]); 10] = [
+const TABLE: [(&[&str], &[&str]); 11] = [
     (&["main"], &["cli"]),
     (
         &["cli"],
         &[
             "server",
+            "openapi",
             "FACES",
             "web",
             "directory",
@@ -36,6 +37,7 @@ const TABLE: [(&[&str], &[&str]); 10] = [
     (
         &["server"],
         &[
+            "openapi",
             "FACES",
             "web",
             "directory",
@@ -51,6 +53,7 @@ const TABLE: [(&[&str], &[&str]); 10] = [
             "telemetry",
         ],
     ),
+    (&["openapi"], &["FACES", "web", "app", "store", "config"]),
     (&FACES, &["web", "directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
     (&["web"], &["directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
     (&["directory"], &["identity", "store", "keys", "mail", "config"]),

@@ -4,25 +4,31 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Value, json};
-use url::Url;
+use serde_json::{Map, Value, json};
 
-use super::{Refused, Rollback, data_dir, give_roles, load, out};
+use super::{Refused, data_dir, load, out};
 use crate::{
     config::ConfigArgs,
-    keys::validate_jwks,
+    directory::{
+        Actor, Precondition, Refusal,
+        client::{
+            self, Policy, Registered,
+            secrets::{self, Prepared},
+        },
+    },
     model::{
         client_auth::AuthMethod,
         grant_type::GrantType,
-        id, redirect_uri,
+        id,
+        problem::{Code, Fault, Problem},
+        role_key,
         scope::Scope,
-        secret::{Kind, Secret, SecretHash},
+        secret::{Kind, Secret},
         time::Timestamp,
     },
     store::{
         self,
         client::{AccessTokenFormat, Client},
-        client_secret::ClientSecret,
     },
 };
 
@@ -118,12 +124,21 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<()> {
         None => None,
     };
     let app = data_dir::open_existing(config).await?;
-    let now = app.clock.now();
-    let client = build(&args, jwks.as_deref(), given.as_ref(), now)?;
-    let secret = secret(&client, &args, given);
-    create(&app.store, &client, secret.as_ref(), &args.resources, &args.roles, now).await?;
-    print(&client, secret.as_ref().filter(|_| !args.secret_stdin), &args);
+    let (policy, now) = (Policy::of(&app.config), app.clock.now());
+    let new = build(&args, jwks.as_deref(), given.as_ref(), &policy, now)?;
+    let secret = secret(&new.registered.client, &args, given);
+    create(&app.store, &new, secret.as_ref(), &policy, now).await?;
+    print(&new.registered, secret.as_ref().filter(|_| !args.secret_stdin), &args);
     Ok(())
+}
+
+/// A client that is to be made.
+#[derive(Debug)]
+struct New {
+    /// What is said about it.
+    body: Map<String, Value>,
+    /// What becomes of that.
+    registered: Registered,
 }
 
 /// The client that the arguments describe, or everything that is wrong with them.
@@ -131,48 +146,24 @@ fn build(
     args: &CreateArgs,
     jwks: Option<&str>,
     secret: Option<&SecretString>,
+    policy: &Policy,
     now: Timestamp,
-) -> Result<Client, Refused> {
+) -> Result<New, Refused> {
     let mut faults = Vec::new();
-    let id = match &args.id {
-        Some(id) => id::client(id).unwrap_or_else(|fault| {
-            faults.push(format!("--id: {fault}"));
-            String::new()
-        }),
-        None => id::generate(now),
-    };
-    if args.name.trim().is_empty() {
-        faults.push("--name: expected what people are told it is called, got nothing".to_owned());
-    }
-    let method = args.auth_method;
-    let mut client = Client::new(id, args.name.trim().to_owned(), method, now);
-    client.description = args.description.clone();
-    client.first_party = args.first_party;
-    client.redirect_uris = registered("--redirect-uri", &args.redirect_uris, &mut faults);
-    client.post_logout_redirect_uris =
-        registered("--post-logout-redirect-uri", &args.post_logout_redirect_uris, &mut faults);
-    client.grant_types = grants(args);
-    let may = |grant| client.grant_types.contains(&grant);
-    if may(GrantType::AuthorizationCode) && args.redirect_uris.is_empty() {
-        faults.push("--redirect-uri: expected at least one with the grant authorization_code".to_owned());
-    }
-    // RFC 6749 §4.4: only for clients that can keep a secret
-    if may(GrantType::ClientCredentials) && method == AuthMethod::None {
-        faults.push("--auth-method: expected another one than none with the grant client_credentials".to_owned());
-    }
-    if may(GrantType::RefreshToken) && !may(GrantType::AuthorizationCode) {
-        faults.push("--grant-type: expected authorization_code beside refresh_token".to_owned());
-    }
-    client.scopes = match &args.scope {
-        Some(scope) => scope.clone(),
-        None => default_scope(&client.grant_types),
-    };
-    faults.extend(args.resources.iter().filter_map(|uri| resource_fault(uri)));
-    keys(args, jwks, &mut client, &mut faults);
-    client.metadata.access_token_format = match args.access_token_format {
-        Format::Jwt => AccessTokenFormat::Jwt,
-        Format::Opaque => AccessTokenFormat::Opaque,
-    };
+    let id = args.id.clone().unwrap_or_else(|| id::generate(now));
+    let keys = jwks.and_then(|text| match serde_json::from_str::<Value>(text) {
+        Ok(keys) => Some(keys),
+        Err(fault) => {
+            faults.push(format!("--jwks: expected a JWK Set in JSON: {fault}"));
+            None
+        }
+    });
+    let body = body(args, keys);
+    let (registered, wrong) =
+        client::check_new(&id, body.clone(), policy, now).map_err(|refusal| Refused(refused(&refusal.problem())))?;
+    let unreadable = !faults.is_empty();
+    // keys that could not be read were already complained about
+    faults.extend(wrong.iter().filter(|fault| !(unreadable && flag(fault) == JWKS)).map(complaint));
     if let Some(secret) = secret {
         let text = secret.expose_secret();
         // RFC 6749 appendix A.2
@@ -180,116 +171,117 @@ fn build(
             faults.push(format!("--secret-stdin: expected at least {MIN_SECRET} visible ASCII characters"));
         }
     }
-    if !has_secret(method) && (args.secret_stdin || args.generate_secret) {
-        faults.push(format!("--auth-method: {} takes no secret", method.as_str()));
+    if !args.auth_method.has_secret() && (args.secret_stdin || args.generate_secret) {
+        faults.push(format!("--auth-method: {} takes no secret", args.auth_method.as_str()));
     }
-    if faults.is_empty() { Ok(client) } else { Err(Refused(faults)) }
+    if faults.is_empty() { Ok(New { body, registered }) } else { Err(Refused(faults)) }
 }
 
-fn registered(flag: &str, uris: &[String], faults: &mut Vec<String>) -> Vec<String> {
-    let register = |uri: &String| redirect_uri::register(uri).map_err(|fault| faults.push(format!("{flag}: {fault}")));
-    uris.iter().map(register).filter_map(Result::ok).collect()
-}
-
-fn grants(args: &CreateArgs) -> Vec<GrantType> {
-    let asked = |grant: &GrantType| match (args.grant_types.is_empty(), args.redirect_uris.is_empty()) {
-        (false, _) => args.grant_types.contains(grant),
-        (true, true) => *grant == GrantType::ClientCredentials,
-        (true, false) => *grant != GrantType::ClientCredentials,
-    };
-    GrantType::ALL.into_iter().filter(asked).collect()
-}
-
-fn default_scope(grants: &[GrantType]) -> Scope {
-    let text = match (grants.contains(&GrantType::AuthorizationCode), grants.contains(&GrantType::RefreshToken)) {
-        (true, true) => "openid profile email offline_access",
-        (true, false) => "openid profile email",
-        (false, _) => "",
-    };
-    text.parse().unwrap_or_default()
-}
-
-/// RFC 8707 §2: an absolute URI without a fragment.
-fn resource_fault(uri: &str) -> Option<String> {
-    let right = Url::parse(uri).is_ok_and(|url| url.fragment().is_none()) && uri.bytes().all(|b| b.is_ascii_graphic());
-    (!right).then(|| format!("--resource: expected an absolute URI without a fragment, got '{}'", id::shown(uri)))
-}
-
-fn keys(args: &CreateArgs, jwks: Option<&str>, client: &mut Client, faults: &mut Vec<String>) {
-    if let Some(text) = jwks {
-        match serde_json::from_str::<Value>(text).map_err(|error| error.to_string()) {
-            Ok(keys) => match validate_jwks(&keys) {
-                Ok(()) => client.metadata.jwks = Some(keys),
-                Err(fault) => faults.push(format!("--jwks: {fault}")),
-            },
-            Err(fault) => faults.push(format!("--jwks: expected a JWK Set in JSON: {fault}")),
+/// The arguments as the administrators' API would get them. What is not said gets its default there.
+fn body(args: &CreateArgs, jwks: Option<Value>) -> Map<String, Value> {
+    let mut body = Map::new();
+    let mut say = |name: &str, value: Value| {
+        if !value.is_null() {
+            body.insert(name.to_owned(), value);
         }
+    };
+    say("name", json!(args.name));
+    say("description", json!(args.description));
+    say("redirectUris", json!(args.redirect_uris));
+    say("postLogoutRedirectUris", json!(args.post_logout_redirect_uris));
+    say("resourceUris", json!(args.resources));
+    say("roles", json!(args.roles));
+    if !args.grant_types.is_empty() {
+        say("grantTypes", json!(args.grant_types));
     }
-    if let Some(uri) = &args.jwks_uri {
-        if Url::parse(uri).is_ok_and(|url| url.scheme() == "https" && url.host().is_some()) {
-            client.metadata.jwks_uri = Some(uri.clone());
-        } else {
-            faults.push(format!("--jwks-uri: expected an https URL, got '{}'", id::shown(uri)));
-        }
+    if let Some(scope) = &args.scope {
+        say("scopes", scope.iter().collect());
     }
-    if client.auth_method == AuthMethod::PrivateKeyJwt && jwks.is_none() && args.jwks_uri.is_none() {
-        faults.push("--jwks or --jwks-uri: expected one of them with private_key_jwt".to_owned());
+    say("tokenEndpointAuthMethod", json!(args.auth_method));
+    say("firstParty", json!(args.first_party));
+    say("jwks", json!(jwks));
+    say("jwksUri", json!(args.jwks_uri));
+    let format = match args.access_token_format {
+        Format::Jwt => AccessTokenFormat::Jwt,
+        Format::Opaque => AccessTokenFormat::Opaque,
+    };
+    say("accessTokenFormat", json!(format));
+    body
+}
+
+/// The flag for keys, with its alternative.
+const JWKS: &str = "--jwks or --jwks-uri";
+
+/// The flag that says what a member of the body says.
+fn flag(fault: &Fault) -> &'static str {
+    let pointer = fault.pointer.as_deref().unwrap_or_default();
+    match pointer.split('/').nth(1).unwrap_or_default() {
+        "id" => "--id",
+        "name" => "--name",
+        "description" => "--description",
+        "redirectUris" => "--redirect-uri",
+        "postLogoutRedirectUris" => "--post-logout-redirect-uri",
+        "resourceUris" => "--resource",
+        "roles" => "--role",
+        "grantTypes" => "--grant-type",
+        "scopes" => "--scope",
+        "tokenEndpointAuthMethod" => "--auth-method",
+        "jwks" => JWKS,
+        "jwksUri" => "--jwks-uri",
+        _ => "the client",
     }
 }
 
-fn has_secret(method: AuthMethod) -> bool {
-    matches!(method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+fn complaint(fault: &Fault) -> String {
+    format!("{}: {}", flag(fault), fault.message)
+}
+
+/// What the command's user is told about a problem.
+fn refused(problem: &Problem) -> Vec<String> {
+    match problem.code {
+        Code::IdInUse | Code::AlreadyExists => vec!["--id: this id is or was in use".to_owned()],
+        Code::ResourceUriInUse => vec!["--resource: another client serves one of them".to_owned()],
+        _ if problem.errors.is_empty() => vec![problem.detail.clone()],
+        _ => problem.errors.iter().map(complaint).collect(),
+    }
 }
 
 fn secret(client: &Client, args: &CreateArgs, given: Option<SecretString>) -> Option<SecretString> {
     let generated = || SecretString::from(Secret::generate(Kind::ClientSecret).reveal());
-    (has_secret(client.auth_method) || args.generate_secret).then(|| given.unwrap_or_else(generated))
+    (client.auth_method.has_secret() || args.generate_secret).then(|| given.unwrap_or_else(generated))
 }
 
 async fn create(
     store: &store::Store,
-    client: &Client,
+    new: &New,
     secret: Option<&SecretString>,
-    resources: &[String],
-    roles: &[String],
+    policy: &Policy,
     now: Timestamp,
 ) -> anyhow::Result<()> {
-    let secret = secret.map(|secret| ClientSecret {
-        id: id::generate(now),
-        client_id: client.id.clone(),
-        hash: SecretHash::of(secret.expose_secret()),
-        hint: hint(secret.expose_secret()),
-        description: Some("from the command line".to_owned()),
-        created_at: now,
-        expires_at: None,
-        last_used_at: None,
-    });
-    let (client, resources, roles) = (client.clone(), resources.to_vec(), roles.to_vec());
+    let (id, body, policy) = (new.registered.client.id.clone(), new.body.clone(), policy.clone());
+    let owner = new.registered.roles.iter().any(|role| role == role_key::OWNER);
+    let prepared = secret.map(|secret| Prepared::of(secret.expose_secret(), now));
+    let actor = Actor::command_line();
+    let about = Map::from_iter([("description".to_owned(), json!("from the command line"))]);
     let written = store.write(move |tx| {
-        store::client::insert(tx, &client).map_err(|error| taken(error, "--id: this id is or was in use"))?;
-        if let Some(secret) = &secret {
-            store::client_secret::insert(tx, secret)?;
+        client::put(tx, &actor, &id, body.clone(), &Precondition::Absent, &policy, now)?;
+        if let Some(prepared) = &prepared {
+            secrets::create(tx, &actor, &id, about.clone(), prepared, &Precondition::Exists, &policy)?;
         }
-        store::client::set_resources(tx, &client.id, &resources)
-            .map_err(|error| taken(error, "--resource: another client serves one of them"))?;
-        give_roles(tx, &client.id, &roles, now)
+        // an owner ends the set-up, so that no link makes another one
+        if owner && !store::setup::is_done(tx)? {
+            store::setup::complete(tx, &id, now)?;
+        }
+        Ok(())
     });
-    Ok(written.await?)
+    written.await.map_err(|refusal: Refusal| match refusal {
+        Refusal::Problem(problem) => Refused(refused(&problem)).into(),
+        Refusal::Store(error) => anyhow::Error::from(error),
+    })
 }
 
-fn taken(error: store::Error, why: &str) -> Rollback {
-    match error {
-        store::Error::Conflict(_) => Rollback::Refused(why.to_owned()),
-        other => Rollback::Store(other),
-    }
-}
-
-/// The last characters of a secret, to tell it from others.
-fn hint(secret: &str) -> String {
-    secret.get(secret.len().saturating_sub(4)..).unwrap_or_default().to_owned()
-}
-
-fn print(client: &Client, secret: Option<&SecretString>, args: &CreateArgs) {
+fn print(new: &Registered, secret: Option<&SecretString>, args: &CreateArgs) {
+    let client = &new.client;
     let secret = secret.map(|secret| secret.expose_secret());
     if args.json {
         let mut value = json!({
@@ -300,8 +292,8 @@ fn print(client: &Client, secret: Option<&SecretString>, args: &CreateArgs) {
             "grant_types": client.grant_types,
             "scope": client.scopes.to_string(),
             "token_endpoint_auth_method": client.auth_method.as_str(),
-            "resource_uris": args.resources,
-            "roles": args.roles,
+            "resource_uris": new.resources,
+            "roles": new.roles,
         });
         if let Some(secret) = secret {
             value["client_secret"] = secret.into();
@@ -320,6 +312,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::model::key::SigningAlgorithm;
 
     #[derive(Parser)]
     struct Line {
@@ -331,8 +324,21 @@ mod tests {
         Line::try_parse_from(std::iter::once(&"create").chain(line)).unwrap().args
     }
 
+    fn policy() -> Policy {
+        Policy {
+            require_precondition: false,
+            algorithms: SigningAlgorithm::ALL.to_vec(),
+            issuer: "https://login.example".to_owned(),
+            max_bytes: 65_536,
+        }
+    }
+
+    fn new(line: &[&str]) -> Result<New, Vec<String>> {
+        build(&args(line), None, None, &policy(), Timestamp::from_seconds(1_800_000_000)).map_err(|refused| refused.0)
+    }
+
     fn built(line: &[&str]) -> Result<Client, Vec<String>> {
-        build(&args(line), None, None, Timestamp::from_seconds(1_800_000_000)).map_err(|refused| refused.0)
+        new(line).map(|new| new.registered.client)
     }
 
     #[test]
@@ -385,23 +391,23 @@ mod tests {
         config.data_dir = temporary.path().join("data");
         let app = data_dir::open(config).await.unwrap();
         let now = app.clock.now();
-        let client = built(&["--id", "jobs", "--name", "Jobs"]).unwrap();
+        let jobs = ["--id", "jobs", "--name", "Jobs", "--resource", "https://api.example/"];
         let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-        let resources = ["https://api.example/".to_owned()];
-        let unknown = ["support:agent".to_owned()];
-        let error = create(&app.store, &client, Some(&secret), &resources, &unknown, now).await.unwrap_err();
-        assert!(error.is::<Refused>() && error.to_string().contains("support:agent"), "{error}");
+        let unknown = new(&[&jobs[..], &["--role", "support:agent"]].concat()).unwrap();
+        let error = create(&app.store, &unknown, Some(&secret), &policy(), now).await.unwrap_err();
+        assert!(error.is::<Refused>() && error.to_string().contains("--role: there is no role"), "{error}");
+        assert!(error.to_string().contains("support:agent"), "{error}");
         assert!(app.store.read(|conn| store::client::find(conn, "jobs")).await.unwrap().is_none());
 
-        let owner = ["system:owner".to_owned()];
-        create(&app.store, &client, Some(&secret), &resources, &owner, now).await.unwrap();
+        let owner = new(&[&jobs[..], &["--role", "system:owner"]].concat()).unwrap();
+        create(&app.store, &owner, Some(&secret), &policy(), now).await.unwrap();
         let secrets = app.store.read(|conn| store::client_secret::of_client(conn, "jobs")).await.unwrap();
         assert_eq!((secrets.len(), secrets[0].hint.as_str()), (1, "cdef"));
         assert!(app.store.read(store::setup::is_done).await.unwrap(), "an owner ends the set-up");
-        let error = create(&app.store, &client, None, &[], &[], now).await.unwrap_err();
+        let error = create(&app.store, &new(&jobs[..4]).unwrap(), None, &policy(), now).await.unwrap_err();
         assert_eq!(error.to_string(), "--id: this id is or was in use");
-        let other = built(&["--id", "other", "--name", "Other"]).unwrap();
-        let error = create(&app.store, &other, None, &resources, &[], now).await.unwrap_err();
+        let other = new(&["--id", "other", "--name", "Other", "--resource", "https://api.example/"]).unwrap();
+        let error = create(&app.store, &other, None, &policy(), now).await.unwrap_err();
         assert_eq!(error.to_string(), "--resource: another client serves one of them");
     }
 }

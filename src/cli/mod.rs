@@ -15,6 +15,7 @@ pub mod client;
 pub mod config;
 pub mod data_dir;
 pub mod demo;
+pub mod dev;
 pub mod healthcheck;
 pub mod key;
 pub mod mail;
@@ -65,6 +66,9 @@ enum Command {
     /// Manage principals, the people who sign in
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
+    /// Work on Keyward itself: made-up data, measurements
+    #[command(subcommand, hide = true)]
+    Dev(dev::DevCommand),
 }
 
 /// A command that cannot be carried out as it was given; everything that is wrong with it, at once.
@@ -112,6 +116,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
+        Command::Dev(command) => dev::run(command).await,
     }
 }
 

@@ -28,6 +28,7 @@ pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     if let Some(made) = made {
         tracing::info!("made {made}, as configured");
     }
+    app.prepare_to_serve().await?;
     let listeners = server::bind(&app.config)?;
     let setup_link = setup_link(&app).await?;
     let banner = banner(&app.config, &listeners, setup_link.as_deref());

@@ -63,6 +63,7 @@ pub async fn run(args: TryArgs) -> anyhow::Result<()> {
     }
     let issuer = config.issuer().to_owned();
     let app = data_dir::open(config).await?;
+    app.prepare_to_serve().await?;
     let seeded = seed::seed(&app).await?;
     out::print(&format!("Made keys, a database, a person and two clients ({}).", since(begun)));
 

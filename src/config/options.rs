@@ -93,6 +93,12 @@ options! {
         /// The same for clients that cannot authenticate.
         refresh_replay_window_public: Duration = seconds(10), within seconds(0)..=minutes(5);
 
+        /// The life of a personal access token for which no end is asked; no longer than the longest life.
+        personal_access_token_lifetime: Duration = days(90), within minutes(1)..=days(3650);
+
+        /// The longest life that a personal access token can be given.
+        personal_access_token_max_lifetime: Duration = days(365), within minutes(1)..=days(3650);
+
         /// How long a person may take to answer the login and consent pages.
         authorization_request_lifetime: Duration = hours(1), within minutes(1)..=hours(24);
     }
@@ -203,6 +209,10 @@ options! {
 
         /// How long events stay in the audit log.
         audit_retention: Duration = days(400), within days(1)..=days(36_500);
+
+        /// Whether `/resources/docs` shows the API and lets people try it, as the built-in client `keyward-docs`. The
+        /// description itself is at `/resources/openapi.json` in any case.
+        docs: bool = true;
     }
 
     /// Outgoing mail. Without `mail.host` and `mail.directory` the server sends none, and says so to who asks it to.

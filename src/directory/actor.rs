@@ -3,9 +3,12 @@
 use std::net::IpAddr;
 
 use super::Refusal;
-use crate::model::{
-    permission::{Acl, Attributes, Permissions},
-    problem::Code,
+use crate::{
+    model::{
+        permission::{Acl, Attributes, Permissions},
+        problem::Code,
+    },
+    store::audit::Origin,
 };
 
 /// What kind of actor it is.
@@ -64,6 +67,28 @@ impl Actor {
             permissions: Permissions::compile([&everything], &Attributes::new()),
             ip_address: None,
             request_id: String::new(),
+        }
+    }
+
+    /// A person who acts for themselves without a token, as on a page or with a secret that was sent to them.
+    pub fn person(id: &str, ip_address: Option<IpAddr>, request_id: String) -> Actor {
+        Actor {
+            kind: Kind::Principal,
+            id: Some(id.to_owned()),
+            client_id: None,
+            owner: false,
+            permissions: Permissions::default(),
+            ip_address,
+            request_id,
+        }
+    }
+
+    /// From where it acts, for the audit log.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            ip_address: self.ip_address.map(|address| address.to_string()),
+            client_id: self.client_id.clone(),
+            request_id: self.request_id.clone(),
         }
     }
 

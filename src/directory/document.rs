@@ -141,7 +141,7 @@ where
 }
 
 /// A key as part of a pointer (RFC 6901 §3).
-fn escaped(key: &str) -> String {
+pub(super) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

@@ -10,15 +10,24 @@
 //! Such a write begins with [`store::Tx::raise`]: on PostgreSQL the generation's row lock makes administrators' writes
 //! happen one after the other, on every node, so that what was checked still holds when it is written (the last owner, a
 //! role that is free). The embedded database has one writer anyway. Objects are replaced under their ETag besides
-//! (compare-and-set), since sign-in pages write, too.
+//! (compare-and-set), since sign-in pages write, too. What people do with themselves waits for nobody else: it locks the
+//! person's own row ([`store::principal::lock`]), which a suspension and a deletion write, too.
 
 pub mod actor;
 pub mod audit;
+pub mod client;
+pub mod consent;
 pub mod document;
+pub mod email;
 pub mod guard;
+pub mod personal_access_token;
 pub mod precondition;
+pub mod principal;
+pub mod profile;
 mod refusal;
 pub mod role;
+pub mod session;
+pub mod settings;
 
 pub use actor::Actor;
 pub use precondition::Precondition;

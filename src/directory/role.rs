@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     model::{
-        permission::{Acl, Attributes},
+        permission::{Acl, AclInput, Attributes},
         problem::Code,
         role_key,
         secret::random_text,
@@ -51,11 +51,11 @@ pub struct RoleDocument {
 pub struct RoleInput {
     /// What it is for
     #[serde(default, deserialize_with = "document::given")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 1000)]
     pub description: Option<Option<String>>,
     /// What it allows; absent or null means nothing, for a role that is made
     #[serde(default, deserialize_with = "document::given")]
-    #[schema(value_type = Option<Acl>)]
+    #[schema(value_type = Option<AclInput>)]
     pub acl: Option<Option<Acl>>,
     /// The version that is to be replaced, as in If-Match
     #[serde(default, rename = "etag")]

@@ -2,22 +2,59 @@
 //! `/resources/iam`. Errors are problem documents. What is done lies in [`crate::directory`].
 
 use actix_web::{
-    HttpRequest, HttpResponse,
     http::Method,
     web::{self, ServiceConfig},
 };
 
-use crate::{
-    model::problem::{Code, Problem},
-    web::{methods::Table, problem},
+use crate::web::{
+    methods::{self, Table},
+    problem,
 };
 
-mod role;
+pub mod audit;
+pub mod client;
+pub mod client_secret;
+pub mod openapi;
+pub mod principal;
+pub mod role;
 
 /// The routes: a path, its methods, and their handlers, each of which names the permission that it needs in its signature.
 pub fn routes() -> Table {
     let (get, put, delete) = (|| Method::GET, || Method::PUT, || Method::DELETE);
+    let post = || Method::POST;
     vec![
+        ("/resources/iam/audit", vec![(get(), web::to(audit::list))]),
+        ("/resources/iam/principals", vec![(get(), web::to(principal::list))]),
+        (
+            "/resources/iam/principals/{id}",
+            vec![
+                (get(), web::to(principal::get)),
+                (put(), web::to(principal::put)),
+                (delete(), web::to(principal::delete)),
+            ],
+        ),
+        ("/resources/iam/principals/{id}/roles", vec![(put(), web::to(principal::put_roles))]),
+        ("/resources/iam/principals/{id}/suspend", vec![(post(), web::to(principal::suspend))]),
+        ("/resources/iam/principals/{id}/unsuspend", vec![(post(), web::to(principal::unsuspend))]),
+        ("/resources/iam/principals/{id}/password/reset", vec![(post(), web::to(principal::password::reset))]),
+        (
+            "/resources/iam/principals/{id}/sessions",
+            vec![(get(), web::to(principal::session::list)), (delete(), web::to(principal::session::end_all))],
+        ),
+        ("/resources/iam/principals/{id}/sessions/{sessionId}", vec![(delete(), web::to(principal::session::end))]),
+        ("/resources/iam/clients", vec![(get(), web::to(client::list))]),
+        (
+            "/resources/iam/clients/{id}",
+            vec![(get(), web::to(client::get)), (put(), web::to(client::put)), (delete(), web::to(client::delete))],
+        ),
+        ("/resources/iam/clients/{id}/roles", vec![(put(), web::to(client::set_roles))]),
+        ("/resources/iam/clients/{id}/suspend", vec![(post(), web::to(client::suspend))]),
+        ("/resources/iam/clients/{id}/unsuspend", vec![(post(), web::to(client::unsuspend))]),
+        (
+            "/resources/iam/clients/{id}/secrets",
+            vec![(get(), web::to(client_secret::list)), (post(), web::to(client_secret::create))],
+        ),
+        ("/resources/iam/clients/{id}/secrets/{secretId}", vec![(delete(), web::to(client_secret::delete))]),
         ("/resources/iam/roles", vec![(get(), web::to(role::list))]),
         (
             "/resources/iam/roles/{key}",
@@ -28,10 +65,5 @@ pub fn routes() -> Table {
 
 /// Mounts them below the issuer's path.
 pub fn mount(cfg: &mut ServiceConfig) {
-    crate::web::methods::mount(cfg, routes(), refuse);
-}
-
-fn refuse(req: &HttpRequest, allow: &str) -> HttpResponse {
-    let detail = format!("expected {allow}, got {}", req.method().as_str());
-    problem::respond(&Problem::new(Code::MethodNotAllowed, detail))
+    methods::mount(cfg, routes(), problem::wrong_method);
 }

@@ -1,6 +1,7 @@
 //! `/resources/iam/roles`
 
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use utoipa::ToSchema;
 
 use crate::{
     app::App,
@@ -8,6 +9,7 @@ use crate::{
         Precondition,
         role::{self, RoleDocument, RoleInput},
     },
+    store::listing::roles,
     web::{
         answer,
         body::Body,
@@ -15,20 +17,46 @@ use crate::{
             Caller,
             need::{RolesDelete, RolesRead, RolesWrite},
         },
+        listing::{ListQuery, PageOf, PageParameters, ROLES},
         problem::Declined,
         query::Flags,
     },
 };
 
-/// All roles, in the order of their keys
-pub async fn list(_caller: Caller<RolesRead>, _app: web::Data<App>) -> Result<HttpResponse, Declined> {
-    Ok(HttpResponse::NotImplemented().finish())
+/// A page of roles, as it is answered.
+#[derive(Debug, ToSchema)]
+#[allow(dead_code)] // what describes the answer; the envelope writes it
+#[serde(rename_all = "camelCase")]
+pub struct RoleList {
+    roles: Vec<RoleDocument>,
+    #[schema(inline)]
+    #[serde(flatten)]
+    page: PageOf,
+}
+
+/// Roles, in the order of their keys
+#[utoipa::path(
+    get, path = "/resources/iam/roles", tag = "roles", operation_id = "listRoles",
+    params(
+        ("prefix" = Option<String>, Query, description = "How the key begins", max_length = 200),
+        PageParameters,
+    ),
+    responses((status = 200, body = RoleList)),
+    security(("oauth" = ["iam/roles:read"]))
+)]
+pub async fn list(_caller: Caller<RolesRead>, req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+    let sealer = &app.seals.cursor;
+    let query = ListQuery::parse(req.query_string(), &ROLES, sealer)?;
+    let (prefix, page) = (query.text("prefix").unwrap_or_default(), query.page.clone());
+    let listed = app.store.list(move |conn| roles::list(conn, &prefix, &page)).await?;
+    Ok(answer::value(StatusCode::OK, &query.answer(listed.map(|role| role::document(&role)), sealer)))
 }
 
 /// A role
 #[utoipa::path(
     get, path = "/resources/iam/roles/{key}", tag = "roles",
-    params(("key" = String, Path, description = "The role's key; ':' plain or percent-encoded")),
+    params(("key" = String, Path, max_length = 128, pattern = "^[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)+$",
+            description = "The role's key; ':' plain or percent-encoded")),
     responses((status = 200, body = RoleDocument, headers(("ETag" = String, description = "The version")))),
     security(("oauth" = ["iam/roles:read"]))
 )]
@@ -46,7 +74,8 @@ pub async fn get(
 /// Makes a role, or replaces the members that are given
 #[utoipa::path(
     put, path = "/resources/iam/roles/{key}", tag = "roles",
-    params(("key" = String, Path, description = "The role's key; ':' plain or percent-encoded")),
+    params(("key" = String, Path, max_length = 128, pattern = "^[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)+$",
+            description = "The role's key; ':' plain or percent-encoded")),
     request_body = RoleInput,
     responses((status = 200, body = RoleDocument), (status = 201, body = RoleDocument)),
     security(("oauth" = ["iam/roles:write"]))
@@ -70,7 +99,8 @@ pub async fn put(
 #[utoipa::path(
     delete, path = "/resources/iam/roles/{key}", tag = "roles",
     params(
-        ("key" = String, Path, description = "The role's key; ':' plain or percent-encoded"),
+        ("key" = String, Path, max_length = 128, pattern = "^[A-Za-z0-9._-]+(:[A-Za-z0-9._-]+)+$",
+            description = "The role's key; ':' plain or percent-encoded"),
         ("force" = Option<bool>, Query, description = "Also where somebody has the role, who then has it no more")
     ),
     responses((status = 204)),

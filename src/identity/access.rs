@@ -14,13 +14,17 @@ use crate::{
 /// Resources that this server itself serves, where conditions on objects are checked at each use.
 const OWN_RESOURCES: [&str; 6] = ["iam", "graph", "sendings", "me", "appserver", "oauth"];
 
+/// Whether this server itself serves a resource.
+pub fn is_own(resource: &str) -> bool {
+    OWN_RESOURCES
+        .iter()
+        .any(|own| resource.strip_prefix(own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
 impl Access {
     /// granted = requested ∩ what the client may ask for ∩ what the subject holds. OpenID Connect's scopes are held by
     /// every person; a permission scope that is held in part is granted as the parts.
     pub fn grant(&self, requested: &Scope, client: &Client, person: bool) -> Scope {
-        let own = |resource: &str| {
-            OWN_RESOURCES.iter().any(|own| resource == *own || resource.starts_with(&format!("{own}/")))
-        };
         let mut granted: Vec<String> = Vec::new();
         for token in requested.iter() {
             if OPENID_SCOPES.contains(&token) {
@@ -29,7 +33,7 @@ impl Access {
                 }
             } else if let Ok(permission) = token.parse::<Permission>() {
                 for asked in within_client(&permission, client, person) {
-                    granted.extend(self.permissions.grant(&asked, own).iter().map(Permission::to_string));
+                    granted.extend(self.permissions.grant(&asked, is_own).iter().map(Permission::to_string));
                 }
             }
         }

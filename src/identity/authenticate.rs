@@ -179,10 +179,29 @@ pub enum PasswordFault {
     Busy(Busy),
 }
 
-/// Gives a principal the password that the person chose. All sessions but `keep_session` end, with what was granted in
-/// them. The audit log is told who did it, from `origin`.
+/// What outlives a change of the password.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The session in which it is changed.
+    pub session: Option<String>,
+    /// All other sessions as well.
+    pub all_sessions: bool,
+    /// What the person has made for scripts.
+    pub personal_access_tokens: bool,
+}
+
+impl Kept {
+    /// As usual: one session, and what has nothing to do with sessions.
+    pub fn session(session: Option<String>) -> Kept {
+        Kept { session, all_sessions: false, personal_access_tokens: true }
+    }
+}
+
+/// Gives a principal the password that the person chose. Sessions end but for those that are `kept`, with what was granted
+/// in them, and a change of email that waits is forgotten: whoever knew the old password may have asked for it. The audit
+/// log is told who did it, from `origin`.
 ///
-/// `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
+/// The new stored hash. `current_hash` is the stored hash that the caller has checked the old password against (or found missing).
 ///
 /// # Errors
 /// Only the store's; why the password is not accepted is a [`PasswordFault`].
@@ -195,9 +214,9 @@ pub async fn set_password(
     principal_id: &str,
     current_hash: Option<String>,
     new: SecretString,
-    keep_session: Option<String>,
+    kept: Kept,
     origin: Origin,
-) -> Result<Result<(), PasswordFault>, store::Error> {
+) -> Result<Result<String, PasswordFault>, store::Error> {
     let id = principal_id.to_owned();
     let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
     let Some(principal) = principal.filter(|principal| principal.password_hash == current_hash) else {
@@ -218,19 +237,25 @@ pub async fn set_password(
         Ok(hash) => hash,
         Err(busy) => return Ok(Err(PasswordFault::Busy(busy))),
     };
-    let id = principal.id;
+    let (id, stored) = (principal.id, hash.clone());
     let changed = store
         .write(move |tx| {
-            let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &hash, now)?;
+            let changed = store::principal::change_password(tx, &id, current_hash.as_deref(), &stored, now)?;
             if changed {
-                store::session::end_all_of(tx, &id, keep_session.as_deref(), now)?;
+                if !kept.all_sessions {
+                    store::session::end_all_of(tx, &id, kept.session.as_deref(), now)?;
+                }
+                if !kept.personal_access_tokens {
+                    store::personal_access_token::delete_all_of(tx, &id)?;
+                }
+                store::email_change::forget(tx, &id)?;
                 let event = Event::by(&id, &origin, "principal.password.change", ("principal", &id), now);
                 store::audit::insert(tx, &event)?;
             }
             Ok::<_, store::Error>(changed)
         })
         .await?;
-    Ok(if changed { Ok(()) } else { Err(PasswordFault::Changed) })
+    Ok(if changed { Ok(hash) } else { Err(PasswordFault::Changed) })
 }
 
 /// Whether somebody with this email and name may choose this password; the broken rules in plain words if not. The

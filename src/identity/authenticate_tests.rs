@@ -210,10 +210,11 @@ async fn a_login_during_which_the_account_is_suspended_or_changed_is_refused() {
 const NEW: &str = "Seven-purple-teapots-9";
 
 async fn set(place: &Place, id: &str, current: Option<String>, new: &str) -> Result<(), PasswordFault> {
-    let keep = Some("kept".to_owned());
+    let keep = Kept::session(Some("kept".to_owned()));
     set_password(&place.store, &place.hasher, &place.config, NOW, id, current, new.into(), keep, Origin::default())
         .await
         .unwrap()
+        .map(|_| ())
 }
 
 #[tokio::test]

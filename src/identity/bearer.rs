@@ -1,9 +1,18 @@
-//! Who is behind a bearer token that is presented to an API of this server (RFC 6750).
+//! Who is behind a bearer token that is presented to an API of this server (RFC 6750): an access token, or one that a
+//! person made for a script.
 
-use super::token::{self, ActiveToken};
+use super::{
+    activity,
+    personal_access_token::{self, ActivePersonalAccessToken},
+    token::{self, ActiveToken},
+};
 use crate::{
     app::Parts,
-    model::{permission::Permissions, scope::Scope},
+    model::{
+        permission::Permissions,
+        scope::Scope,
+        secret::{Kind, Secret},
+    },
     store,
     store::principal::Principal,
 };
@@ -19,6 +28,10 @@ pub struct Bearer {
     pub client_id: Option<String>,
     /// The browser session in which it was given.
     pub session_id: Option<String>,
+    /// The grant by which it was given; none where there is no person, and for personal access tokens.
+    pub grant_id: Option<String>,
+    /// The id of the personal access token that it is; none for access tokens.
+    pub personal_access_token: Option<String>,
     /// The subject's roles.
     pub roles: Vec<String>,
     /// What of the token's scopes holds.
@@ -31,7 +44,9 @@ impl From<ActiveToken> for Bearer {
     fn from(token: ActiveToken) -> Bearer {
         Bearer {
             subject: token.principal.as_ref().map_or(&token.client.id, |principal| &principal.id).clone(),
+            grant_id: token.grant.as_ref().map(|grant| grant.id.clone()),
             session_id: token.grant.and_then(|grant| grant.session_id),
+            personal_access_token: None,
             client_id: Some(token.client.id),
             principal: token.principal,
             roles: token.roles,
@@ -41,12 +56,44 @@ impl From<ActiveToken> for Bearer {
     }
 }
 
-/// Who is behind `presented`, if it holds now and is meant for this server; `None` if not, for whatever reason.
+impl From<ActivePersonalAccessToken> for Bearer {
+    fn from(active: ActivePersonalAccessToken) -> Bearer {
+        Bearer {
+            subject: active.principal.id.clone(),
+            session_id: None,
+            grant_id: None,
+            personal_access_token: Some(active.token.id),
+            client_id: Some(active.token.client_id),
+            principal: Some(active.principal),
+            roles: active.roles,
+            scope: active.scope,
+            permissions: active.permissions,
+        }
+    }
+}
+
+/// Who is behind `presented`, if it holds now and is meant for this server; `None` if not, for whatever reason. That a
+/// person was active is noted.
 ///
 /// # Errors
 /// Only if the database cannot be asked.
 pub async fn identify(app: &Parts, presented: &str) -> Result<Option<Bearer>, store::Error> {
+    if presented.starts_with(Kind::PersonalAccessToken.prefix()) {
+        let Some(secret) = Secret::presented(Kind::PersonalAccessToken, presented) else { return Ok(None) };
+        let active = personal_access_token::verify(&app.store, &app.access, &secret, app.clock.now()).await?;
+        let bearer = active.map(Bearer::from);
+        note(app, bearer.as_ref());
+        return Ok(bearer);
+    }
     let (keys, issuer, now) = (app.keys.load_full(), app.config.issuer(), app.clock.now());
     let active = token::verify(&keys, &app.seals, &app.store, &app.access, issuer, presented, now).await?;
-    Ok(active.filter(|token| token.audiences().contains(&issuer)).map(Bearer::from))
+    let bearer = active.filter(|token| token.audiences().contains(&issuer)).map(Bearer::from);
+    note(app, bearer.as_ref());
+    Ok(bearer)
+}
+
+fn note(app: &Parts, bearer: Option<&Bearer>) {
+    if let Some(principal) = bearer.and_then(|bearer| bearer.principal.as_ref()) {
+        activity::note(app, principal, app.clock.now());
+    }
 }

@@ -1,9 +1,11 @@
 //! Decisions that several faces share.
 
 pub mod access;
+pub mod activity;
 pub mod authenticate;
 pub mod bearer;
 pub mod device;
+pub mod personal_access_token;
 pub mod session;
 pub mod setup;
 #[cfg(test)]

@@ -32,6 +32,8 @@ const USER_AGENT: usize = 256;
 pub struct NewSession {
     /// Who signed in.
     pub principal_id: String,
+    /// The stored hash of the password that was checked; none where there is no password.
+    pub password: Option<String>,
     /// How (RFC 8176).
     pub amr: Vec<String>,
     /// How strongly.
@@ -53,12 +55,15 @@ pub struct NewSession {
 ///
 /// The cookie's value, the second of the results, is always a new one: one that somebody put there before is worth
 /// nothing afterwards.
+///
+/// `None` where the person was suspended or deleted since the password was checked: nothing is begun that an end of the
+/// suspension would bring back. Whoever suspends at this moment waits for the person's row, and then ends the session.
 pub async fn open(
     store: &Store,
     config: &Sessions,
     now: Timestamp,
     new: NewSession,
-) -> Result<(Session, Secret), store::Error> {
+) -> Result<Option<(Session, Secret)>, store::Error> {
     let secret = Secret::generate(Kind::Session);
     let (idle, absolute) = lifetimes(config, new.persistent);
     let fresh = Session {
@@ -77,9 +82,12 @@ pub async fn open(
         user_agent: new.user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect()),
         ended_at: None,
     };
-    let (previous, origin) = (new.previous, new.origin);
+    let (previous, origin, password) = (new.previous, new.origin, new.password);
     let session = store
         .write(move |tx| {
+            if !principal::begin(tx, &fresh.principal_id, password.as_deref(), now)? {
+                return Ok(None);
+            }
             if let Some(previous) = &previous {
                 if previous.principal_id == fresh.principal_id && previous.is_live(now) {
                     let renewed = Session {
@@ -91,7 +99,7 @@ pub async fn open(
                     };
                     if session::renew(tx, &renewed, now)? {
                         note(tx, &origin, "session.renew", &renewed, now)?;
-                        return Ok(renewed);
+                        return Ok(Some(renewed));
                     }
                 } else {
                     session::replace(tx, &previous.id, now)?;
@@ -99,10 +107,10 @@ pub async fn open(
             }
             session::insert(tx, &fresh)?;
             note(tx, &origin, "session.begin", &fresh, now)?;
-            Ok::<_, store::Error>(fresh.clone())
+            Ok::<_, store::Error>(Some(fresh.clone()))
         })
         .await?;
-    Ok((session, secret))
+    Ok(session.map(|session| (session, secret)))
 }
 
 fn note(tx: &mut Tx<'_>, origin: &Origin, action: &str, session: &Session, now: Timestamp) -> Result<(), store::Error> {

@@ -4,6 +4,7 @@ use crate::identity::support::{NOW, Place};
 fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>) -> NewSession {
     NewSession {
         principal_id: principal.id.clone(),
+        password: principal.password_hash.clone(),
         amr: vec!["pwd".to_owned()],
         acr: "1".to_owned(),
         persistent,
@@ -15,7 +16,7 @@ fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>)
 }
 
 async fn opened(place: &Place, now: Timestamp, new: NewSession) -> (Session, Secret) {
-    open(&place.store, &place.config.sessions, now, new).await.unwrap()
+    open(&place.store, &place.config.sessions, now, new).await.unwrap().unwrap()
 }
 
 async fn seen(place: &Place, now: Timestamp, cookie: &str) -> Option<(Session, Principal)> {
@@ -156,4 +157,18 @@ async fn a_suspended_person_has_no_session() {
     let id = ada.id.clone();
     place.write(move |tx| principal::set_suspended(tx, &id, Some(NOW))).await;
     assert!(seen(&place, NOW, cookie.reveal()).await.is_none());
+}
+
+#[tokio::test]
+async fn no_session_begins_with_a_password_that_was_replaced_meanwhile() {
+    let place = Place::new().await;
+    let ada = place.principal("ada@example.org").await;
+    let new = signed_in(&ada, false, None);
+    let (id, hash) = (ada.id.clone(), ada.password_hash.clone());
+    place
+        .write(move |tx| {
+            principal::change_password(tx, &id, hash.as_deref(), "another", NOW).map(|changed| assert!(changed))
+        })
+        .await;
+    assert!(open(&place.store, &place.config.sessions, NOW, new).await.unwrap().is_none());
 }

@@ -46,6 +46,12 @@ impl Keys {
         Keys(keys)
     }
 
+    /// The counter of a guess at a secret that was mailed: its own, so that neither way of guessing blocks the other.
+    pub fn of_verification(address: Option<IpAddr>) -> Keys {
+        let key = |address| Key::new(Scope::Address, &format!("verification {}", network(address)));
+        Keys(address.map(key).into_iter().collect())
+    }
+
     /// The counter of a guess from a browser that is known; the caller has checked that it is known to this account.
     pub fn of_device(device: &Device) -> Keys {
         Keys(vec![Key::new(Scope::Account, &format!("device {} {}", device.principal_id, device.device_id))])

@@ -120,7 +120,13 @@ fn active(
             (Some(principal), Some(grant), access)
         }
         // the client acts for itself (RFC 9068 §2.2: sub is the client)
-        None if subject == client.id => (None, None, cache.of_client(conn, &client)?),
+        None if subject == client.id => {
+            let issued_at = claims.get("iat").and_then(Value::as_i64).unwrap_or(0);
+            if client.metadata.tokens_since.is_some_and(|since| issued_at < since.seconds()) {
+                return Ok(None);
+            }
+            (None, None, cache.of_client(conn, &client)?)
+        }
         None => return Ok(None),
     };
     let whole = principal.is_none() && scope.is_empty() && client.scopes.is_empty();

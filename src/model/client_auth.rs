@@ -5,7 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A value of `token_endpoint_auth_method` (OpenID Connect Core §9).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// The secret in the Authorization header (RFC 6749 §2.3.1).
@@ -22,6 +22,11 @@ impl AuthMethod {
     /// All of them, in the order in which discovery names them.
     pub const ALL: [AuthMethod; 4] =
         [AuthMethod::ClientSecretBasic, AuthMethod::ClientSecretPost, AuthMethod::PrivateKeyJwt, AuthMethod::None];
+
+    /// Whether a client proves itself with a secret.
+    pub const fn has_secret(self) -> bool {
+        matches!(self, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost)
+    }
 
     /// The metadata's value.
     pub const fn as_str(self) -> &'static str {

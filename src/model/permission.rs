@@ -85,6 +85,11 @@ impl fmt::Display for Permission {
     }
 }
 
+/// The most combinations of a resource and a permission in one list: each use compares them.
+const MAX_RULES: usize = 1000;
+/// The most attribute keys of one entry.
+const MAX_ATTRIBUTE_KEYS: usize = 10;
+
 /// One line of an access-control list: every permission on every resource that it names, on objects whose attributes
 /// match the holder's for each of `attribute_keys`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -109,13 +114,39 @@ pub struct Acl {
     pub entries: Vec<AclEntry>,
 }
 
+/// What may be said of one line: one text means a list of it.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // what describes the input; AclEntry reads it
+pub struct AclEntryInput {
+    /// Resource paths or patterns
+    resource: OneOrMany,
+    /// Permissions; `*` is any
+    permission: OneOrMany,
+    /// Where not empty, the entry holds only for objects that share a value with the holder under each key
+    #[serde(default, rename = "attributeKeys")]
+    attribute_keys: Vec<String>,
+}
+
+/// What may be said of an access-control list.
+#[derive(Debug, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+#[allow(dead_code)] // what describes the input; Acl reads it
+pub struct AclInput {
+    /// Its lines; the order does not matter
+    #[schema(max_items = 200)]
+    entries: Vec<AclEntryInput>,
+}
+
+/// A text, or a list of texts.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
-    }
     Ok(match OneOrMany::deserialize(deserializer)? {
         OneOrMany::One(text) => vec![text],
         OneOrMany::Many(texts) => texts,
@@ -153,9 +184,17 @@ impl Acl {
         if self.entries.len() > 200 {
             return Err(format!("expected at most 200 entries, got {}", self.entries.len()));
         }
+        let mut rules = 0_usize;
         for (n, entry) in self.entries.iter().enumerate() {
             if entry.resource.is_empty() || entry.permission.is_empty() {
                 return Err(format!("entry {n}: expected at least one resource and one permission"));
+            }
+            rules += entry.resource.len().saturating_mul(entry.permission.len());
+            if rules > MAX_RULES || entry.attribute_keys.len() > MAX_ATTRIBUTE_KEYS {
+                return Err(format!(
+                    "entry {n}: expected at most {MAX_RULES} combinations of a resource and a permission in all entries, \
+                     and {MAX_ATTRIBUTE_KEYS} attribute keys"
+                ));
             }
             for resource in &entry.resource {
                 for action in &entry.permission {
@@ -169,6 +208,33 @@ impl Acl {
 
 /// Attributes of identities: a key, and the values that the identity carries under it.
 pub type Attributes = BTreeMap<String, Vec<String>>;
+
+/// Which objects of a list somebody may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// All.
+    All,
+    /// None.
+    None,
+    /// Those that meet one of these alternatives: under each of its keys they carry one of its values. No alternative
+    /// is without keys.
+    Matching(Vec<Vec<(String, Vec<String>)>>),
+}
+
+impl Visibility {
+    /// Whether an object that carries `object` is among them.
+    pub fn shows(&self, object: &Attributes) -> bool {
+        match self {
+            Visibility::All => true,
+            Visibility::None => false,
+            Visibility::Matching(alternatives) => alternatives.iter().any(|alternative| {
+                alternative.iter().all(|(key, values)| {
+                    object.get(key).is_some_and(|carried| carried.iter().any(|value| values.contains(value)))
+                })
+            }),
+        }
+    }
+}
 
 /// What somebody may do, compiled: the union of some lists, perhaps narrowed by scopes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,6 +290,26 @@ impl Permissions {
         self.rules.iter().any(|rule| {
             rule.permission.covers(&asked) && rule.keys.iter().all(|key| shares(&self.attributes, object, key))
         })
+    }
+
+    /// Which objects of a list `action` on `resource` is allowed for: those for which [`Permissions::allows_on`] holds.
+    pub fn visibility(&self, resource: &str, action: &str) -> Visibility {
+        let asked = Permission { resource: resource.to_owned(), action: action.to_owned() };
+        let mut alternatives: Vec<Vec<(String, Vec<String>)>> = Vec::new();
+        for rule in self.rules.iter().filter(|rule| rule.permission.covers(&asked) && self.holds_keys(rule)) {
+            if rule.keys.is_empty() {
+                return Visibility::All;
+            }
+            let mut keys = rule.keys.clone();
+            keys.sort();
+            keys.dedup();
+            let values = |key: String| self.attributes.get(&key).cloned().map(|values| (key, values));
+            let alternative: Vec<_> = keys.into_iter().filter_map(values).collect();
+            if !alternatives.contains(&alternative) {
+                alternatives.push(alternative);
+            }
+        }
+        if alternatives.is_empty() { Visibility::None } else { Visibility::Matching(alternatives) }
     }
 
     fn holds_keys(&self, rule: &Rule) -> bool {
@@ -338,6 +424,29 @@ mod tests {
         assert!(held.grant(&"iam/principals:read".parse().unwrap(), |_| false).is_empty());
         assert!(!held.covers(&holds(&["iam/principals:read"])));
         assert!(holds(&["iam:*"]).covers(&held));
+    }
+
+    #[test]
+    fn a_list_shows_what_is_allowed_one_by_one() {
+        let acl: Acl = serde_json::from_str(
+            r#"{"entries":[{"resource":"iam","permission":"read","attributeKeys":["region","team"]},
+                {"resource":"iam/clients","permission":"*"},
+                {"resource":"iam/principals","permission":"read","attributeKeys":["missing"]}]}"#,
+        )
+        .unwrap();
+        let carries = |entries: &[(&str, &str)]| -> Attributes {
+            entries.iter().map(|(key, value)| ((*key).to_owned(), vec![(*value).to_owned()])).collect()
+        };
+        let held = Permissions::compile([&acl], &carries(&[("region", "eu"), ("team", "a")]));
+        let seen = held.visibility("iam/principals", "read");
+        for object in
+            [&[][..], &[("region", "eu")], &[("region", "eu"), ("team", "b")], &[("team", "a"), ("region", "eu")]]
+        {
+            let object = carries(object);
+            assert_eq!(seen.shows(&object), held.allows_on("iam/principals", "read", &object), "{object:?}");
+        }
+        assert_eq!(held.visibility("iam/clients", "read"), Visibility::All);
+        assert_eq!(held.visibility("iam/roles", "write"), Visibility::None);
     }
 
     #[test]

@@ -69,6 +69,8 @@ codes! {
     TokenInvalid = 401 "TOKEN_INVALID",
     /// The access token does not carry the permission that the answer names.
     PermissionMissing = 403 "PERMISSION_MISSING",
+    /// Self service is for people; the access token is one that a client got for itself.
+    PersonRequired = 403 "PERSON_REQUIRED",
     /// Nobody gives what they do not hold, acts on whoever holds more, or gives anything to themselves.
     PrivilegeEscalation = 403 "PRIVILEGE_ESCALATION",
     /// Roles of the namespace `system` are built in.

@@ -26,8 +26,12 @@ pub fn register(text: &str) -> Result<String, String> {
     if text.contains('#') {
         return refuse("no fragment"); // RFC 6749 §3.1.2
     }
-    if !url.username().is_empty() || url.password().is_some() {
+    if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
         return refuse("no user information");
+    }
+    // what a URL parser forgives, a browser may read as something else
+    if matches!(url.scheme(), "http" | "https") && authority(text).is_empty() {
+        return refuse("a host after ://");
     }
     match url.scheme() {
         "https" if url.host().is_some() => Ok(text.to_owned()),
@@ -40,6 +44,12 @@ pub fn register(text: &str) -> Result<String, String> {
         }
         _ => Ok(text.to_owned()),
     }
+}
+
+/// What stands between `://` and the path.
+fn authority(text: &str) -> &str {
+    let Some((_, after)) = text.split_once("://") else { return "" };
+    &after[..after.find(['/', '?', '#']).unwrap_or(after.len())]
 }
 
 fn is_loopback(url: &Url) -> bool {
@@ -188,6 +198,13 @@ mod tests {
             "https://app.example/*",
             "https://*.example/cb",
             "https://u:p@app.example/cb",
+            "https://@app.example/cb",
+            "https://:@app.example/cb",
+            "https:app.example/cb",
+            "https:/app.example/cb",
+            "https:///app.example/cb",
+            "https:///app.example/cb?a=://b",
+            "myapp://user@callback",
             "https://app.example/cb#",
             "/cb",
             "javascript:alert(1)",

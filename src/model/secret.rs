@@ -22,6 +22,10 @@ pub enum Kind {
     SetupLink,
     /// The cookie that anti-forgery tokens are bound to.
     Browser,
+    /// A token that a person made for a script (a bearer token of this server's APIs).
+    PersonalAccessToken,
+    /// The proof that whoever presents it reads the mail of a new address.
+    EmailVerification,
 }
 
 impl Kind {
@@ -34,6 +38,8 @@ impl Kind {
             Kind::Session => "kwss_",
             Kind::SetupLink => "kwsu_",
             Kind::Browser => "kwbr_",
+            Kind::PersonalAccessToken => "kwpat_",
+            Kind::EmailVerification => "kwev_",
         }
     }
 }

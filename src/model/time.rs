@@ -38,6 +38,11 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0).max(0) as u64)
     }
 
+    /// A time that somebody wrote as RFC 3339, with any offset; `None` if it is none.
+    pub fn from_rfc3339(text: &str) -> Option<Timestamp> {
+        chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| Timestamp(time.timestamp_millis()))
+    }
+
     /// RFC 3339 in UTC with milliseconds, as `2026-11-21T20:26:25.000Z`.
     pub fn rfc3339(self) -> String {
         chrono::DateTime::from_timestamp_millis(self.0)

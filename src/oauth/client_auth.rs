@@ -23,7 +23,7 @@ use crate::{
         secret::SecretHash,
         time::Timestamp,
     },
-    store::{self, client::Client},
+    store::{self, client::Client, client_secret::ClientSecret},
 };
 
 /// The one assertion type (RFC 7523 §2.2).
@@ -32,6 +32,8 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 const SKEW: Duration = Duration::from_secs(60);
 /// An assertion that lives longer is refused: its `jti` would have to be remembered that long.
 const MAX_ASSERTION_LIFE: Duration = Duration::from_secs(600);
+/// How exactly it is known when a secret last worked.
+const NOTED_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a request says of its client.
 enum Credentials {
@@ -149,13 +151,11 @@ async fn by_secret(
     let presented = SecretHash::of(&secret);
     let Some((client, secrets)) = found else { return Err(unproven()) };
     // every secret is compared, so that time does not tell which one it was
-    let proven = secrets
+    let proof = secrets
         .iter()
         .filter(|secret| secret.expires_at.is_none_or(|expires| now < expires))
-        .fold(false, |proven, secret| secret.hash.matches(&presented) | proven);
-    if !proven || client.suspended_at.is_some() {
-        return Err(unproven());
-    }
+        .fold(None, |proof, secret| if secret.hash.matches(&presented) { Some(secret) } else { proof });
+    let Some(proof) = proof.filter(|_| client.suspended_at.is_none()) else { return Err(unproven()) };
     if client.auth_method != method {
         return Err(invalid(format!(
             "expected the authentication method that the client is registered for ({}), got {}",
@@ -163,7 +163,23 @@ async fn by_secret(
             method.as_str()
         )));
     }
+    note_use(app, proof, now);
     Ok(client)
+}
+
+/// Writes down that a secret has worked, once in a while and beside the answer, which does not wait for it.
+fn note_use(app: &App, secret: &ClientSecret, now: Timestamp) {
+    let last = now - NOTED_EVERY;
+    if secret.last_used_at.is_some_and(|used| used >= last) {
+        return;
+    }
+    let (app, id) = (app.clone(), secret.id.clone());
+    tokio::spawn(async move {
+        let noted = app.store.write(move |tx| store::client_secret::used(tx, &id, now, last)).await;
+        if let Err(error) = noted {
+            tracing::debug!(%error, "the use of a client secret was not noted");
+        }
+    });
 }
 
 async fn public(app: &App, id: String) -> Result<Client, OAuthError> {

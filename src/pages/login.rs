@@ -110,6 +110,14 @@ async fn go_on_as_signed_in(visit: &Visit<'_>, login: Waiting, shown: &str) -> R
     }
 }
 
+async fn refused(visit: &Visit<'_>, login: &Waiting, fields: &Fields) -> Result<HttpResponse, PageError> {
+    let mut page = login.typed(visit, fields).await?;
+    page.error = Some(REFUSED.to_owned());
+    // 401 must name a scheme for the Authorization header (RFC 9110 §15.5.2), and a browser would ask for it by itself.
+    // The form was well-formed and what it says is not so: 422.
+    Ok(login.answer(visit, StatusCode::UNPROCESSABLE_ENTITY, &page))
+}
+
 async fn sign_in(visit: &Visit<'_>, login: Waiting, fields: &Fields) -> Result<HttpResponse, PageError> {
     let (username, password) = (fields.get("username"), fields.get("password"));
     if username.trim().is_empty() || password.is_empty() {
@@ -123,16 +131,12 @@ async fn sign_in(visit: &Visit<'_>, login: Waiting, fields: &Fields) -> Result<H
             Ok(replace_password(visit, &login, &principal, persistent))
         }
         Outcome::Authenticated { principal, password_temporary: false } => {
-            let signed_in = visit.sign_in(&principal.id, persistent).await?;
-            Ok(visit.go_on(signed_in, login.request))
+            match visit.sign_in(&principal.id, principal.password_hash.clone(), persistent).await? {
+                Some(signed_in) => Ok(visit.go_on(signed_in, login.request)),
+                None => refused(visit, &login, fields).await,
+            }
         }
-        Outcome::Refused => {
-            let mut page = login.typed(visit, fields).await?;
-            page.error = Some(REFUSED.to_owned());
-            // 401 must name a scheme for the Authorization header (RFC 9110 §15.5.2), and a browser would ask for it
-            // by itself. The form was well-formed and what it says is not so: 422.
-            Ok(login.answer(visit, StatusCode::UNPROCESSABLE_ENTITY, &page))
-        }
+        Outcome::Refused => refused(visit, &login, fields).await,
         Outcome::Throttled { retry_after } => {
             let mut page = login.typed(visit, fields).await?;
             page.error = Some("There were too many attempts.".to_owned());

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     app::App,
     config::Passwords,
-    identity::authenticate::{Outcome, PasswordFault, set_password},
+    identity::authenticate::{Kept, Outcome, PasswordFault, set_password},
     model::{secret::SecretHash, time::Timestamp},
     store::{self, principal::Principal},
     web::{
@@ -164,8 +164,10 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
 async fn replace_temporary(visit: &Visit<'_>, change: Change, new: SecretString) -> Result<HttpResponse, PageError> {
     let Change::Forced { ticket, principal, .. } = &change else { return Err(PageError::Form) };
     match set(visit, principal, new, None).await? {
-        Ok(()) => {
-            let signed_in = visit.sign_in(&principal.id, ticket.persistent).await?;
+        Ok(hash) => {
+            let Some(signed_in) = visit.sign_in(&principal.id, Some(hash), ticket.persistent).await? else {
+                return changed_before(visit, &ticket.request).await;
+            };
             // A request that has expired meanwhile is begun anew with one button, by somebody who is signed in.
             match visit.authorization_if_any(&ticket.request) {
                 Ok(request) => Ok(visit.go_on(signed_in, request)),
@@ -207,8 +209,10 @@ async fn replace_own(
         }
     };
     match set(visit, &principal, new, Some(session.id.clone())).await? {
-        Ok(()) => {
-            let signed_in = visit.sign_in(&principal.id, session.persistent).await?;
+        Ok(hash) => {
+            let Some(signed_in) = visit.sign_in(&principal.id, Some(hash), session.persistent).await? else {
+                return Ok(visit.see_other(&visit.path("/login")));
+            };
             let mut response = visit.see_other(&visit.path("/account?password=changed"));
             signed_in.cookies.iter().for_each(|cookie| add_cookie(&mut response, cookie));
             Ok(response)
@@ -217,18 +221,16 @@ async fn replace_own(
     }
 }
 
-/// Sets the password of somebody whose stored one was just found right.
+/// Sets the password of somebody whose stored one was just found right; the new stored hash.
 async fn set(
     visit: &Visit<'_>,
     principal: &Principal,
     new: SecretString,
     keep_session: Option<String>,
-) -> Result<Result<(), PasswordFault>, PageError> {
-    let current = principal.password_hash.clone();
-    let app = visit.app;
+) -> Result<Result<String, PasswordFault>, PageError> {
+    let (app, current, kept) = (visit.app, principal.password_hash.clone(), Kept::session(keep_session));
     let (now, origin) = (visit.now, visit.origin());
-    let set =
-        set_password(&app.store, &app.hasher, &app.config, now, &principal.id, current, new, keep_session, origin);
+    let set = set_password(&app.store, &app.hasher, &app.config, now, &principal.id, current, new, kept, origin);
     Ok(set.await?)
 }
 

@@ -157,13 +157,20 @@ impl<'a> Visit<'a> {
         identity::device::open(&self.app.seals.known_device, &text, self.now)
     }
 
-    /// Opens a session for somebody who has just proven who they are by their password.
-    pub async fn sign_in(&self, principal_id: &str, persistent: bool) -> Result<SignIn, PageError> {
+    /// Opens a session for somebody who has just proven who they are by their password; none if they may not act any more.
+    /// `password` is the stored hash of the one that was checked.
+    pub async fn sign_in(
+        &self,
+        principal_id: &str,
+        password: Option<String>,
+        persistent: bool,
+    ) -> Result<Option<SignIn>, PageError> {
         let Parts { store, config, seals, .. } = &**self.app;
         let id = principal_id.to_owned();
         let was_here_before = store.read(move |conn| store::session::has_any(conn, &id)).await?;
         let new = NewSession {
             principal_id: principal_id.to_owned(),
+            password,
             amr: vec![AMR_PASSWORD.to_owned()],
             acr: ACR_PASSWORD.to_owned(),
             persistent,
@@ -172,20 +179,21 @@ impl<'a> Visit<'a> {
             previous: self.person().await?.map(|person| person.session),
             origin: self.origin(),
         };
-        let (session, secret) = identity::session::open(store, &config.sessions, self.now, new).await?;
+        let opened = identity::session::open(store, &config.sessions, self.now, new).await?;
+        let Some((session, secret)) = opened else { return Ok(None) };
         let keep = persistent.then_some(config.sessions.absolute);
         let id = principal_id.to_owned();
         let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
-        let principal = principal.ok_or_else(|| store::Error::Internal("somebody unknown signed in".to_owned()))?;
+        let Some(principal) = principal else { return Ok(None) };
         let device = self.device();
         if was_here_before && !device.as_ref().is_some_and(|device| device.is_of(&principal)) {
             super::notice::new_device(self, &principal, &session).await;
         }
         let device = identity::device::issue(&seals.known_device, &principal, device, self.now);
-        Ok(SignIn {
+        Ok(Some(SignIn {
             sid: session.id,
             cookies: [browser::set_session(config, &secret, keep), browser::set_device(config, device)],
-        })
+        }))
     }
 
     /// Goes on after signing in: to the authorization endpoint if an application waits, else to the account.

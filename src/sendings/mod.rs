@@ -2,17 +2,13 @@
 //! never read again; what became of it can. Errors are problem documents.
 
 use actix_web::{
-    HttpRequest, HttpResponse,
     http::Method,
     web::{self, PayloadConfig, ServiceConfig},
 };
 
-use crate::{
-    model::problem::{Code, Problem},
-    web::{
-        methods::{self, Table},
-        problem,
-    },
+use crate::web::{
+    methods::{self, Table},
+    problem::wrong_method,
 };
 
 mod email;
@@ -37,11 +33,6 @@ pub fn mount(cfg: &mut ServiceConfig, texts: usize) {
     // a text in JSON may be twice as long, and one that is too long is to be told so
     let body = PayloadConfig::new(texts.saturating_mul(2).saturating_add(BESIDES));
     for (path, routes) in routes() {
-        cfg.service(methods::resource(path, routes, refuse).app_data(body.clone()));
+        cfg.service(methods::resource(path, routes, wrong_method).app_data(body.clone()));
     }
-}
-
-fn refuse(req: &HttpRequest, allow: &str) -> HttpResponse {
-    let detail = format!("expected {allow}, got {}", req.method().as_str());
-    problem::respond(&Problem::new(Code::MethodNotAllowed, detail))
 }

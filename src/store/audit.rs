@@ -3,7 +3,12 @@
 use diesel::prelude::*;
 use serde_json::Value;
 
-use super::{Conn, Error, Tx, from_json, schema::audit_event, to_json};
+use super::{
+    Conn, Error, Tx, from_json,
+    listing::{BOUND, Direction, Key, Listed, Page, Sort, Total},
+    schema::audit_event,
+    to_json,
+};
 use crate::model::time::Timestamp;
 
 /// One member of an object that was changed.
@@ -151,6 +156,8 @@ pub struct Filter {
     pub action: Option<String>,
     /// By this identity.
     pub actor_id: Option<String>,
+    /// By this client's token.
+    pub client_id: Option<String>,
     /// On this object.
     pub target_id: Option<String>,
     /// On this kind of object.
@@ -163,54 +170,67 @@ pub struct Filter {
     pub until: Option<Timestamp>,
 }
 
-/// At most `limit` events that fit, after `position` (an event's id) in this direction of time.
-pub fn list(
-    conn: &mut Conn,
-    filter: &Filter,
-    position: Option<&str>,
-    newest_first: bool,
-    limit: i64,
-) -> Result<Vec<Event>, Error> {
-    let mut query = audit_event::table.select(Row::as_select()).into_boxed();
-    if let Some(action) = &filter.action {
-        query = match action.ends_with('.') {
-            // the character after the dot: all that begin like this, as a range of the index
-            true => query
-                .filter(audit_event::action.ge(action.clone()))
-                .filter(audit_event::action.lt(format!("{}/", action.trim_end_matches('.')))),
-            false => query.filter(audit_event::action.eq(action.clone())),
-        };
-    }
-    if let Some(actor) = &filter.actor_id {
-        query = query.filter(audit_event::actor_id.eq(actor.clone()));
-    }
-    if let Some(target) = &filter.target_id {
-        query = query.filter(audit_event::target_id.eq(target.clone()));
-    }
-    if let Some(kind) = &filter.target_kind {
-        query = query.filter(audit_event::target_kind.eq(kind.clone()));
-    }
-    if let Some(refused) = filter.refused {
-        query = query.filter(audit_event::outcome.eq(if refused { "refused" } else { "succeeded" }));
-    }
-    // ids begin with their time, so that a range of time is a range of the key
-    if let Some(since) = filter.since {
-        query = query.filter(audit_event::id.ge(first_id(since)));
-    }
-    if let Some(until) = filter.until {
-        query = query.filter(audit_event::id.lt(first_id(until)));
-    }
-    query = match (position, newest_first) {
-        (Some(position), true) => query.filter(audit_event::id.lt(position.to_owned())),
-        (Some(position), false) => query.filter(audit_event::id.gt(position.to_owned())),
-        (None, _) => query,
+/// A page of the events that fit, in the order of time.
+pub fn list(conn: &mut Conn, filter: &Filter, page: &Page) -> Result<Listed<Event>, Error> {
+    let ascends = page.ascends();
+    let mut query = filter.query();
+    query = match (&page.position, ascends) {
+        (Some((_, Key { sort: Sort::Text(id), .. })), true) => query.filter(audit_event::id.gt(id.clone())),
+        (Some((_, Key { sort: Sort::Text(id), .. })), false) => query.filter(audit_event::id.lt(id.clone())),
+        _ => query,
     };
-    query = match newest_first {
-        true => query.order(audit_event::id.desc()),
-        false => query.order(audit_event::id.asc()),
+    query = match ascends {
+        true => query.order(audit_event::id.asc()),
+        false => query.order(audit_event::id.desc()),
     };
-    let rows: Vec<Row> = query.limit(limit).load(conn)?;
-    rows.into_iter().map(Event::try_from).collect()
+    let limit = i64::try_from(page.limit).unwrap_or(1);
+    let rows: Vec<Row> = query.limit(limit).select(Row::as_select()).load(conn)?;
+    let mut items: Vec<Event> = rows.into_iter().map(Event::try_from).collect::<Result<_, _>>()?;
+    if ascends != (page.direction == Direction::Ascending) {
+        items.reverse();
+    }
+    let ids: Vec<String> = filter.query().limit(BOUND as i64 + 1).select(audit_event::id).load(conn)?;
+    let position = |event: &Event| Key { sort: Sort::Text(event.id.clone()), seq: 0 };
+    let (first, last) = (items.first().map(position), items.last().map(position));
+    Ok(Listed { items, total: Total::counted(ids.len()), first, last })
+}
+
+impl Filter {
+    fn query(&self) -> audit_event::BoxedQuery<'static, <Conn as diesel::Connection>::Backend> {
+        let mut query = audit_event::table.into_boxed();
+        if let Some(action) = &self.action {
+            query = match action.strip_suffix('.') {
+                // the character after the dot: all that begin like this, as a range of the index
+                Some(start) => query
+                    .filter(audit_event::action.ge(action.clone()))
+                    .filter(audit_event::action.lt(format!("{start}/"))),
+                None => query.filter(audit_event::action.eq(action.clone())),
+            };
+        }
+        if let Some(actor) = &self.actor_id {
+            query = query.filter(audit_event::actor_id.eq(actor.clone()));
+        }
+        if let Some(client) = &self.client_id {
+            query = query.filter(audit_event::client_id.eq(client.clone()));
+        }
+        if let Some(target) = &self.target_id {
+            query = query.filter(audit_event::target_id.eq(target.clone()));
+        }
+        if let Some(kind) = &self.target_kind {
+            query = query.filter(audit_event::target_kind.eq(kind.clone()));
+        }
+        if let Some(refused) = self.refused {
+            query = query.filter(audit_event::outcome.eq(if refused { "refused" } else { "succeeded" }));
+        }
+        // ids begin with their time, so that a range of time is a range of the key
+        if let Some(since) = self.since {
+            query = query.filter(audit_event::id.ge(first_id(since)));
+        }
+        if let Some(until) = self.until {
+            query = query.filter(audit_event::id.lt(first_id(until)));
+        }
+        query
+    }
 }
 
 /// The least version 7 UUID of a time (RFC 9562 §5.7).

@@ -5,6 +5,9 @@ use diesel::prelude::*;
 use super::{Conn, Error, Tx, from_json, grant::Details, schema::authorization_code, to_json, won};
 use crate::model::{scope::Scope, secret::SecretHash, time::Timestamp};
 
+/// How long a used code's row is kept, so that a replay is seen.
+pub const KEPT: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
 /// An authorization code, without its value.
 #[derive(Clone, Debug)]
 pub struct AuthorizationCode {
@@ -81,8 +84,9 @@ impl TryFrom<Row> for AuthorizationCode {
     }
 }
 
-/// Adds a code; its row is kept until `purge_at`.
-pub fn insert(tx: &mut Tx<'_>, code: &AuthorizationCode, purge_at: Timestamp) -> Result<(), Error> {
+/// Adds a code; its row is kept for [`KEPT`] after it expires.
+pub fn insert(tx: &mut Tx<'_>, code: &AuthorizationCode) -> Result<(), Error> {
+    let purge_at = code.expires_at + KEPT;
     diesel::insert_into(authorization_code::table)
         .values(Row {
             hash: code.hash.as_str().to_owned(),
@@ -111,6 +115,22 @@ pub fn find(conn: &mut Conn, hash: &SecretHash) -> Result<Option<AuthorizationCo
     row.map(AuthorizationCode::try_from).transpose()
 }
 
+/// Voids what a principal has granted to a client and the client has not redeemed yet. What is being redeemed at this
+/// moment is waited for, so that a revocation of grants afterwards finds it.
+pub fn void_of(tx: &mut Tx<'_>, principal_id: &str, client_id: &str, now: Timestamp) -> Result<usize, Error> {
+    let rows = diesel::update(
+        authorization_code::table
+            // the index; the same as: not expired yet
+            .filter(authorization_code::purge_at.gt((now + KEPT).millis()))
+            .filter(authorization_code::principal_id.eq(principal_id))
+            .filter(authorization_code::client_id.eq(client_id))
+            .filter(authorization_code::used_at.is_null()),
+    )
+    .set(authorization_code::used_at.eq(now.millis()))
+    .execute(&mut **tx)?;
+    Ok(rows)
+}
+
 /// Marks a code as used; true for exactly one of all callers, whatever their number.
 pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
     let rows =
@@ -118,4 +138,16 @@ pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool
             .set(authorization_code::used_at.eq(now.millis()))
             .execute(&mut **tx)?;
     Ok(won(rows))
+}
+
+/// Makes the codes of a client worthless that nobody has redeemed yet. Rare: it looks at all codes of a day.
+pub fn spend_of_client(tx: &mut Tx<'_>, client_id: &str, now: Timestamp) -> Result<usize, Error> {
+    Ok(diesel::update(
+        authorization_code::table
+            .filter(authorization_code::client_id.eq(client_id))
+            .filter(authorization_code::used_at.is_null())
+            .filter(authorization_code::expires_at.gt(now.millis())),
+    )
+    .set(authorization_code::used_at.eq(now.millis()))
+    .execute(&mut **tx)?)
 }

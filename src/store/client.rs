@@ -1,12 +1,16 @@
 //! Clients: the applications and services that ask for tokens.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Conn, Error, Tx, from_json, identity,
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, identity,
     schema::{client, client_resource},
-    to_json,
+    to_json, won,
 };
 use crate::model::{
     client_auth::AuthMethod,
@@ -17,7 +21,7 @@ use crate::model::{
 };
 
 /// The form of a client's access tokens.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AccessTokenFormat {
     /// A signed JWT (RFC 9068).
@@ -72,6 +76,12 @@ pub struct Metadata {
     /// The max_age of requests that name none, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u64>,
+    /// Custom keys.
+    #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
+    pub properties: serde_json::Map<String, serde_json::Value>,
+    /// The client's own tokens hold only from here on: those before it was suspended do not come back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_since: Option<Timestamp>,
 }
 
 /// A client.
@@ -154,7 +164,7 @@ impl Client {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = client)]
+#[diesel(table_name = client, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     name: String,
@@ -173,6 +183,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     etag: String,
+    name_key: Option<String>,
 }
 
 impl TryFrom<Row> for Client {
@@ -220,7 +231,22 @@ fn row(client: &Client) -> Result<Row, Error> {
         created_at: client.created_at.millis(),
         updated_at: client.updated_at.millis(),
         etag: client.etag.clone(),
+        name_key: Some(client.name.to_lowercase()),
     })
+}
+
+/// The clients with these numbers of registration, in no order; those that are gone are left out.
+pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Client)>, Error> {
+    let rows: Vec<(Option<i64>, Row)> =
+        client::table.filter(client::seq.eq_any(seqs)).select((client::seq, Row::as_select())).load(conn)?;
+    rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
+}
+
+/// Adds many new clients with few statements; their ids must be fresh.
+pub(super) fn insert_many(tx: &mut Tx<'_>, clients: &[Client]) -> Result<(), Error> {
+    let rows = clients.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(client::table).values(&rows).execute(conn))?;
+    tx.raise()
 }
 
 /// The client with this id.
@@ -236,12 +262,13 @@ pub fn insert(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
     tx.raise()
 }
 
-/// Replaces what is registered of a client.
-pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
+/// Replaces what is registered of a client, if it is still in the version `etag` (compare-and-set); false if it is not.
+pub fn update(tx: &mut Tx<'_>, client: &Client, etag: &str) -> Result<bool, Error> {
     let row = row(client)?;
-    diesel::update(client::table.find(&client.id))
+    let rows = diesel::update(client::table.find(&client.id).filter(client::etag.eq(etag)))
         .set((
             client::name.eq(&row.name),
+            client::name_key.eq(&row.name_key),
             client::description.eq(&row.description),
             client::redirect_uris.eq(&row.redirect_uris),
             client::post_logout_redirect_uris.eq(&row.post_logout_redirect_uris),
@@ -258,7 +285,22 @@ pub fn update(tx: &mut Tx<'_>, client: &Client) -> Result<(), Error> {
         ))
         .execute(&mut **tx)?;
     super::generation::raise_access(tx, &client.id)?;
-    tx.raise()
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Deletes a client with all that hangs on it: secrets, resources, roles, consents, grants, codes and refresh tokens.
+/// False if there is none; its id stays taken.
+pub fn delete(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    super::client_secret::delete_all(tx, id)?;
+    set_resources(tx, id, &[])?;
+    identity::clear_roles(tx, id)?;
+    super::consent::delete_of_client(tx, id)?;
+    super::authorization_code::spend_of_client(tx, id, now)?;
+    super::grant::delete_of_client(tx, id)?;
+    let rows = diesel::delete(client::table.find(id)).execute(&mut **tx)?;
+    identity::delete(tx, id, now)?;
+    Ok(won(rows))
 }
 
 /// The client that serves this resource (RFC 8707).
@@ -273,6 +315,20 @@ pub fn resources(conn: &mut Conn, client_id: &str) -> Result<Vec<String>, Error>
         .order(client_resource::uri)
         .select(client_resource::uri)
         .load(conn)?)
+}
+
+/// The resources that each of some clients serves; clients that serve none are left out.
+pub fn resources_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
+    let rows: Vec<(String, String)> = client_resource::table
+        .filter(client_resource::client_id.eq_any(ids))
+        .order(client_resource::uri)
+        .select((client_resource::client_id, client_resource::uri))
+        .load(conn)?;
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for (client, uri) in rows {
+        found.entry(client).or_default().push(uri);
+    }
+    Ok(found)
 }
 
 /// Replaces the resources that a client serves; `Conflict("resource_uri")` if one is another client's.

@@ -43,7 +43,7 @@ struct Row {
 pub fn of_client(conn: &mut Conn, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
     let rows = client_secret::table
         .filter(client_secret::client_id.eq(client_id))
-        .order(client_secret::created_at)
+        .order((client_secret::created_at, client_secret::id))
         .select(Row::as_select())
         .load(conn)?;
     Ok(rows
@@ -75,6 +75,21 @@ pub fn insert(tx: &mut Tx<'_>, secret: &ClientSecret) -> Result<(), Error> {
             last_used_at: secret.last_used_at.map(Timestamp::millis),
         })
         .execute(&mut **tx)?;
+    tx.raise()
+}
+
+/// Notes that a secret has worked, if that was not noted since `last`.
+pub fn used(tx: &mut Tx<'_>, id: &str, now: Timestamp, last: Timestamp) -> Result<(), Error> {
+    let before = client_secret::last_used_at.is_null().or(client_secret::last_used_at.lt(last.millis()));
+    diesel::update(client_secret::table.find(id).filter(before))
+        .set(client_secret::last_used_at.eq(now.millis()))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Removes all secrets of a client.
+pub fn delete_all(tx: &mut Tx<'_>, client_id: &str) -> Result<(), Error> {
+    diesel::delete(client_secret::table.filter(client_secret::client_id.eq(client_id))).execute(&mut **tx)?;
     tx.raise()
 }
 

@@ -42,6 +42,10 @@ impl From<Diesel> for Error {
                 | DatabaseErrorKind::ReadOnlyTransaction,
                 info,
             ) => Error::Unavailable(info.message().trim_end().to_owned()),
+            // somebody has just been deleted while something of theirs was written; asked again, it is not tried any more
+            Diesel::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, info) => {
+                Error::Unavailable(info.message().trim_end().to_owned())
+            }
             Diesel::DatabaseError(_, info) => {
                 let message = info.message().trim_end();
                 // diesel has no kinds for these; the texts are PostgreSQL's and SQLite's own.

@@ -3,7 +3,11 @@
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Conn, Error, Tx, from_json, schema::oauth_grant, to_json, won};
+use super::{
+    Conn, Error, Tx, from_json,
+    schema::{oauth_grant, refresh_token},
+    to_json, won,
+};
 use crate::model::{scope::Scope, time::Timestamp};
 
 /// What rides from the authorization request through code and refresh tokens to each token.
@@ -99,6 +103,23 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Grant>, Error> {
     row.map(Grant::try_from).transpose()
 }
 
+/// Which clients hold something that was granted in one of these sessions and still holds: session and client.
+pub fn clients_of_sessions(
+    conn: &mut Conn,
+    sessions: &[String],
+    now: Timestamp,
+) -> Result<Vec<(String, String)>, Error> {
+    let pairs: Vec<(Option<String>, String)> = oauth_grant::table
+        .filter(oauth_grant::session_id.eq_any(sessions))
+        .filter(oauth_grant::revoked_at.is_null())
+        .filter(oauth_grant::expires_at.gt(now.millis()))
+        .select((oauth_grant::session_id, oauth_grant::client_id))
+        .distinct()
+        .order((oauth_grant::session_id, oauth_grant::client_id))
+        .load(conn)?;
+    Ok(pairs.into_iter().filter_map(|(session, client)| session.map(|session| (session, client))).collect())
+}
+
 /// Adds a grant.
 pub fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), Error> {
     diesel::insert_into(oauth_grant::table)
@@ -154,6 +175,25 @@ pub fn revoke_of_principal_and_client(
     .execute(&mut **tx)?;
     tx.raise()?;
     Ok(rows)
+}
+
+/// Takes back whatever anybody has granted to a client.
+pub fn revoke_of_client(tx: &mut Tx<'_>, client_id: &str, now: Timestamp) -> Result<usize, Error> {
+    let rows = diesel::update(
+        oauth_grant::table.filter(oauth_grant::client_id.eq(client_id)).filter(oauth_grant::revoked_at.is_null()),
+    )
+    .set(oauth_grant::revoked_at.eq(now.millis()))
+    .execute(&mut **tx)?;
+    tx.raise()?;
+    Ok(rows)
+}
+
+/// Deletes whatever anybody has granted to a client, with its refresh tokens.
+pub(super) fn delete_of_client(tx: &mut Tx<'_>, client_id: &str) -> Result<(), Error> {
+    let grants = oauth_grant::table.filter(oauth_grant::client_id.eq(client_id)).select(oauth_grant::id);
+    diesel::delete(refresh_token::table.filter(refresh_token::grant_id.eq_any(grants))).execute(&mut **tx)?;
+    diesel::delete(oauth_grant::table.filter(oauth_grant::client_id.eq(client_id))).execute(&mut **tx)?;
+    Ok(())
 }
 
 /// Takes back what a principal has granted outside the session `keep`.

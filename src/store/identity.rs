@@ -1,9 +1,13 @@
 //! The one namespace of principals and clients, their roles, and what they may do.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::{
-    Conn, Error, Tx, from_json, generation,
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, generation,
     schema::{identity, identity_role, principal, role},
     to_json,
 };
@@ -53,6 +57,35 @@ pub fn roles(conn: &mut Conn, id: &str) -> Result<Vec<String>, Error> {
         .order(identity_role::role_key)
         .select(identity_role::role_key)
         .load(conn)?)
+}
+
+/// The keys of the roles of many identities, each in order, by identity.
+pub(super) fn roles_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
+    let rows: Vec<(String, String)> = identity_role::table
+        .filter(identity_role::identity_id.eq_any(ids))
+        .order((identity_role::identity_id, identity_role::role_key))
+        .select((identity_role::identity_id, identity_role::role_key))
+        .load(conn)?;
+    let mut roles: HashMap<String, Vec<String>> = HashMap::new();
+    for (id, key) in rows {
+        roles.entry(id).or_default().push(key);
+    }
+    Ok(roles)
+}
+
+/// Takes many ids with one statement; they must be fresh.
+pub(super) fn claim_many(tx: &mut Tx<'_>, kind: IdentityKind, ids: &[&str]) -> Result<(), Error> {
+    let claimed: Vec<_> = ids.iter().map(|id| (identity::id.eq(*id), identity::kind.eq(kind.as_str()))).collect();
+    per_backend!(&mut **tx, conn => diesel::insert_into(identity::table).values(&claimed).execute(conn))?;
+    Ok(())
+}
+
+/// Adds many memberships with few statements; identities and roles must be there.
+pub(super) fn give_many(tx: &mut Tx<'_>, held: &[(String, String)]) -> Result<(), Error> {
+    let rows: Vec<_> =
+        held.iter().map(|(id, key)| (identity_role::identity_id.eq(id), identity_role::role_key.eq(key))).collect();
+    per_backend!(&mut **tx, conn => diesel::insert_into(identity_role::table).values(&rows).execute(conn))?;
+    Ok(())
 }
 
 /// Replaces an identity's roles; a key that is no role answers it.
@@ -141,12 +174,13 @@ pub fn having_role(conn: &mut Conn, key: &str, limit: i64) -> Result<Vec<String>
         .load(conn)?)
 }
 
-/// Whether a principal who is not suspended has the role that may do everything.
+/// Whether a principal who can sign in (not suspended, with an email) has the role that may do everything.
 pub fn has_owner(conn: &mut Conn) -> Result<bool, Error> {
     let one: Option<String> = identity_role::table
         .inner_join(principal::table.on(principal::id.eq(identity_role::identity_id)))
         .filter(identity_role::role_key.eq(role_key::OWNER))
         .filter(principal::suspended_at.is_null())
+        .filter(principal::email.is_not_null())
         .select(principal::id)
         .limit(1)
         .get_result(conn)

@@ -8,11 +8,13 @@ use std::{
     ops::{Deref, DerefMut},
     path::PathBuf,
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub mod access;
+pub mod activity;
 pub mod assertion_jti;
 pub mod audit;
 pub mod authorization_code;
@@ -20,13 +22,17 @@ pub mod client;
 pub mod client_secret;
 pub mod connection;
 pub mod consent;
+pub mod email_change;
 mod error;
+pub mod fill;
 pub mod generation;
 pub mod grant;
 pub mod idempotency;
 pub mod identity;
+pub mod listing;
 pub mod mail_pace;
 pub mod migrate;
+pub mod personal_access_token;
 mod postgres;
 pub mod principal;
 pub mod purge;
@@ -39,10 +45,14 @@ pub mod session;
 pub mod setup;
 pub mod signing_key;
 mod sqlite;
+pub mod system_client;
 pub mod throttle;
 
 pub use connection::Conn;
 pub use error::{Error, Failure};
+
+/// How long a list may wait for others before its caller is told to come back later.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Where the data lives.
 #[derive(Clone, Debug)]
@@ -99,6 +109,8 @@ pub struct Store {
     backend: Arc<Backend>,
     /// Ticks whenever a write of this process raised the generation, before that write is acknowledged.
     raised: Arc<watch::Sender<u64>>,
+    /// Lists that are read from the embedded database at the same time.
+    lists: Arc<Semaphore>,
 }
 
 impl Store {
@@ -109,7 +121,8 @@ impl Store {
             Target::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, raised.clone())?),
             Target::Postgres(url, size) => Backend::Postgres(postgres::Postgres::open(url, *size, raised.clone())?),
         };
-        Ok(Store { backend: Arc::new(backend), raised })
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Ok(Store { backend: Arc::new(backend), raised, lists: Arc::new(Semaphore::new(cores.max(2))) })
     }
 
     /// Runs `f` in one transaction: `Ok` commits before this returns, `Err` rolls back. `f` may run more than once.
@@ -134,6 +147,35 @@ impl Store {
     {
         match &*self.backend {
             Backend::Sqlite(sqlite) => sqlite.read(f),
+            Backend::Postgres(postgres) => postgres.read(f).await,
+        }
+    }
+
+    /// Runs a read of many rows, such as a page of a list: never on the calling thread, and only so many at once.
+    pub async fn list<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure,
+    {
+        match &*self.backend {
+            Backend::Sqlite(_) => {
+                let waiting = tokio::time::timeout(PATIENCE, self.lists.clone().acquire_owned());
+                let Ok(Ok(permit)) = waiting.await else {
+                    return Err(Error::Unavailable("too many lists are being read".to_owned()).into());
+                };
+                let backend = self.backend.clone();
+                let done = tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    match &*backend {
+                        Backend::Sqlite(sqlite) => sqlite.read(f),
+                        Backend::Postgres(_) => {
+                            Err(Error::Internal("another database than a moment ago".into()).into())
+                        }
+                    }
+                });
+                done.await.map_err(|e| Error::Internal(e.to_string()))?
+            }
             Backend::Postgres(postgres) => postgres.read(f).await,
         }
     }

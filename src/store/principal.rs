@@ -3,7 +3,13 @@
 use diesel::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{Conn, Error, Tx, from_json, identity, schema::principal, to_json, won};
+use super::{
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, generation, identity,
+    schema::{consent, oauth_grant, principal, refresh_token, session},
+    to_json, won,
+};
 use crate::model::{
     email::Email,
     permission::{Acl, Attributes},
@@ -92,7 +98,7 @@ impl Principal {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = principal)]
+#[diesel(table_name = principal, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     email: Option<String>,
@@ -116,6 +122,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     etag: String,
+    name_key: Option<String>,
 }
 
 impl TryFrom<Row> for Principal {
@@ -172,7 +179,22 @@ fn row(principal: &Principal) -> Result<Row, Error> {
         created_at: principal.created_at.millis(),
         updated_at: principal.updated_at.millis(),
         etag: principal.etag.clone(),
+        name_key: principal.name.as_deref().map(str::to_lowercase),
     })
+}
+
+/// The principals with these numbers of registration, in no order; those that are gone are left out.
+pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Principal)>, Error> {
+    let rows: Vec<(Option<i64>, Row)> =
+        principal::table.filter(principal::seq.eq_any(seqs)).select((principal::seq, Row::as_select())).load(conn)?;
+    rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
+}
+
+/// Adds many new principals with few statements; their ids must be fresh.
+pub(super) fn insert_many(tx: &mut Tx<'_>, principals: &[Principal]) -> Result<(), Error> {
+    let rows = principals.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(principal::table).values(&rows).execute(conn))?;
+    tx.raise()
 }
 
 /// The principal with this id.
@@ -226,6 +248,85 @@ pub fn change_password(
     Ok(won(rows))
 }
 
+/// Replaces what is said of a principal, if it is still in the version `etag` (compare-and-set); false if it is not.
+/// Password and activity are not among it: others write them. `Conflict("email")` if the email is another's.
+pub fn update(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<bool, Error> {
+    let row = row(principal)?;
+    let rows = diesel::update(principal::table.find(&principal.id).filter(principal::etag.eq(etag)))
+        .set((
+            principal::email.eq(&row.email),
+            principal::email_key.eq(&row.email_key),
+            principal::email_verified.eq(row.email_verified),
+            principal::name.eq(&row.name),
+            principal::name_key.eq(&row.name_key),
+            principal::phone.eq(&row.phone),
+            principal::phone_verified.eq(row.phone_verified),
+            principal::picture.eq(&row.picture),
+            principal::properties.eq(&row.properties),
+            principal::settings.eq(&row.settings),
+            principal::acl.eq(&row.acl),
+            principal::access_attributes.eq(&row.access_attributes),
+            principal::suspended_at.eq(row.suspended_at),
+            principal::updated_at.eq(row.updated_at),
+            principal::etag.eq(&row.etag),
+        ))
+        .execute(&mut **tx)
+        .map_err(Error::conflict("email"))?;
+    generation::raise_access(tx, &principal.id)?;
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Sets a password that signs in only as far as the page that replaces it, until `expires_at`, if the principal is still
+/// in the version `etag` (compare-and-set), which becomes `next`; false if it is not.
+pub fn set_temporary_password(
+    tx: &mut Tx<'_>,
+    principal: &Principal,
+    hash: &str,
+    expires_at: Timestamp,
+    next: &str,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let rows = diesel::update(principal::table.find(&principal.id).filter(principal::etag.eq(&principal.etag)))
+        .set((
+            principal::password_hash.eq(hash),
+            principal::password_changed_at.eq(now.millis()),
+            principal::password_temporary.eq(true),
+            principal::password_expires_at.eq(expires_at.millis()),
+            principal::updated_at.eq(now.millis()),
+            principal::etag.eq(next),
+        ))
+        .execute(&mut **tx)?;
+    tx.raise()?;
+    Ok(won(rows))
+}
+
+/// Deletes a principal in the version `etag` (compare-and-set) with all that is theirs: sessions, grants with their
+/// refresh tokens, consents, roles; false if it is in another. The id stays taken. Codes that were not redeemed are worth
+/// nothing without their session, and are purged.
+pub fn delete(tx: &mut Tx<'_>, id: &str, etag: &str, now: Timestamp) -> Result<bool, Error> {
+    if let Conn::Postgres(conn) = &mut **tx {
+        // whoever is just signing in holds a key-share lock on the row; from here on they wait, and then find nobody
+        let row = principal::table.find(id).select(principal::id).for_update();
+        row.get_result::<String>(conn).optional()?;
+    }
+    let current: Option<String> = principal::table.find(id).select(principal::etag).get_result(&mut **tx).optional()?;
+    if current.as_deref() != Some(etag) {
+        return Ok(false);
+    }
+    disarm(tx, id, now)?;
+    let theirs = oauth_grant::table.filter(oauth_grant::principal_id.eq(id)).select(oauth_grant::id);
+    diesel::delete(refresh_token::table.filter(refresh_token::grant_id.eq_any(theirs))).execute(&mut **tx)?;
+    diesel::delete(oauth_grant::table.filter(oauth_grant::principal_id.eq(id))).execute(&mut **tx)?;
+    diesel::delete(session::table.filter(session::principal_id.eq(id))).execute(&mut **tx)?;
+    diesel::delete(consent::table.filter(consent::principal_id.eq(id))).execute(&mut **tx)?;
+    identity::clear_roles(tx, id)?;
+    diesel::delete(principal::table.find(id)).execute(&mut **tx)?;
+    identity::delete(tx, id, now)?;
+    tx.raise()?;
+    Ok(true)
+}
+
 /// Replaces the hash of an unchanged password, as after a change of the hashing parameters.
 pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, Error> {
     let rows = diesel::update(principal::table.filter(principal::id.eq(id)).filter(principal::password_hash.eq(old)))
@@ -234,16 +335,95 @@ pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, E
     Ok(won(rows))
 }
 
-/// Notes that the principal did something.
-pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
-    diesel::update(principal::table.find(id)).set(principal::last_active_at.eq(now.millis())).execute(&mut **tx)?;
+/// The principal with this id, locked until this transaction ends: whoever changes, suspends or deletes it meanwhile
+/// waits. The embedded database has one writer.
+pub fn lock(tx: &mut Tx<'_>, id: &str) -> Result<Option<Principal>, Error> {
+    let principal = principal::table.find(id);
+    let row: Option<Row> = match &mut **tx {
+        Conn::Sqlite(conn) => principal.select(Row::as_select()).get_result(conn).optional()?,
+        Conn::Postgres(conn) => principal.select(Row::as_select()).for_update().get_result(conn).optional()?,
+    };
+    row.map(Principal::try_from).transpose()
+}
+
+/// Replaces what is the person's own (name, phone, picture, settings), if the principal is still in the version `etag`
+/// (compare-and-set); false if it is not.
+pub fn set_own(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<bool, Error> {
+    let row = principal::table.filter(principal::id.eq(&principal.id)).filter(principal::etag.eq(etag));
+    let rows = diesel::update(row)
+        .set((
+            principal::name.eq(&principal.name),
+            principal::name_key.eq(principal.name.as_deref().map(str::to_lowercase)),
+            principal::phone.eq(&principal.phone),
+            principal::phone_verified.eq(principal.phone_verified),
+            principal::picture.eq(&principal.picture),
+            principal::settings.eq(to_json(&principal.settings)?),
+            principal::updated_at.eq(principal.updated_at.millis()),
+            principal::etag.eq(&principal.etag),
+        ))
+        .execute(&mut **tx)?;
+    Ok(won(rows))
+}
+
+/// Sets an email that was proven to be the person's; `Conflict("email")` if another principal has it.
+pub fn set_verified_email(tx: &mut Tx<'_>, id: &str, email: &Email, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set((
+            principal::email.eq(email.as_str()),
+            principal::email_key.eq(email.key()),
+            principal::email_verified.eq(true),
+            principal::updated_at.eq(now.millis()),
+            principal::etag.eq(crate::model::secret::random_text::<12>()),
+        ))
+        .execute(&mut **tx)
+        .map_err(Error::conflict("email"))?;
     Ok(())
 }
 
-/// Suspends or unsuspends; ending what the principal has is the caller's second step in the same transaction.
+/// Gives the principal a new version, where something changed that is shown with it and lies elsewhere.
+pub fn renew_etag(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    diesel::update(principal::table.find(id))
+        .set((principal::updated_at.eq(now.millis()), principal::etag.eq(crate::model::secret::random_text::<12>())))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Notes that the principal did something; no time that was noted before is taken back.
+pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    let older = principal::last_active_at.is_null().or(principal::last_active_at.lt(now.millis()));
+    diesel::update(principal::table.find(id).filter(older))
+        .set(principal::last_active_at.eq(now.millis()))
+        .execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Notes that the principal signs in with the password of this stored hash, and locks the row until the transaction ends;
+/// false if they may not (any more), or the password is another one by now.
+pub fn begin(tx: &mut Tx<'_>, id: &str, password: Option<&str>, now: Timestamp) -> Result<bool, Error> {
+    let principal = principal::table.find(id).filter(principal::suspended_at.is_null());
+    let active = principal::last_active_at.eq(now.millis());
+    let rows = match password {
+        Some(hash) => {
+            diesel::update(principal.filter(principal::password_hash.eq(hash))).set(active).execute(&mut **tx)?
+        }
+        None => diesel::update(principal.filter(principal::password_hash.is_null())).set(active).execute(&mut **tx)?,
+    };
+    Ok(won(rows))
+}
+
+/// Ends all by which a principal acts, for good: sessions and what was granted, personal access tokens, a change of email
+/// that waits.
+pub fn disarm(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
+    super::session::end_all_of(tx, id, None, now)?;
+    super::personal_access_token::delete_all_of(tx, id)?;
+    super::email_change::forget(tx, id)
+}
+
+/// Suspends or unsuspends; what the principal acts by is the caller's second step in the same transaction ([`disarm`]).
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
+    tx.raise()?;
     diesel::update(principal::table.find(id))
         .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
         .execute(&mut **tx)?;
-    tx.raise()
+    Ok(())
 }

@@ -7,16 +7,20 @@
 //! | sealed successors of refresh tokens | until the replay window closes |
 //! | grants | until they expire |
 //! | sessions | 30 days after they end |
+//! | events of the audit log | as long as `iam.audit_retention` says |
+//! | personal access tokens, changes of email that nobody confirmed | until they expire |
 //! | mails | until the configured time after they were sent, failed or were cancelled |
 //! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
+
+use std::time::Duration;
 
 use diesel::prelude::*;
 
 use super::{
     Error, Store, Tx,
     schema::{
-        assertion_jti, authorization_code, idempotency, mail_pace, oauth_grant, refresh_token, revoked_token, sending,
-        session, throttle,
+        assertion_jti, audit_event, authorization_code, email_change, idempotency, mail_pace, oauth_grant,
+        personal_access_token, refresh_token, revoked_token, sending, session, throttle,
     },
 };
 use crate::model::time::Timestamp;
@@ -27,7 +31,7 @@ type Step = fn(&mut Tx<'_>, i64) -> Result<usize, Error>;
 /// Rows per transaction.
 const BATCH: i64 = 500;
 /// How long an ended session can still be looked up.
-const SESSION_KEPT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
+const SESSION_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 macro_rules! batch {
     ($tx:expr, $table:ident, $key:ident, $filter:expr) => {{
@@ -38,12 +42,14 @@ macro_rules! batch {
 }
 
 /// Deletes what has expired; the number of rows that went.
-pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
-    let steps: [Step; 11] = [
+pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
+    let steps: [Step; 13] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, session, id, session::expires_at.lt(now - SESSION_KEPT.as_millis() as i64))?),
+        |tx, now| Ok(batch!(tx, personal_access_token, id, personal_access_token::expires_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, email_change, principal_id, email_change::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, revoked_token, jti, revoked_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, assertion_jti, hash, assertion_jti::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, idempotency, hash, idempotency::expires_at.lt(now))?),
@@ -62,10 +68,12 @@ pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
                 .execute(&mut **tx)?)
         },
     ];
+    let audit: Step = |tx, before| Ok(batch!(tx, audit_event, id, audit_event::at.lt(before))?);
+    let steps = steps.into_iter().map(|step| (step, now)).chain([(audit, now - audit_kept)]);
     let mut total = 0;
-    for step in steps {
+    for (step, before) in steps {
         loop {
-            let rows = store.write(move |tx| step(tx, now.millis())).await?;
+            let rows = store.write(move |tx| step(tx, before.millis())).await?;
             total += rows;
             if (rows as i64) < BATCH {
                 break;

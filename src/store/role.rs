@@ -76,6 +76,12 @@ pub fn find(conn: &mut Conn, key: &str) -> Result<Option<Role>, Error> {
     row.map(Role::try_from).transpose()
 }
 
+/// The roles with these keys, in no order.
+pub(super) fn by_keys(conn: &mut Conn, keys: &[String]) -> Result<Vec<Role>, Error> {
+    let rows: Vec<Row> = role::table.filter(role::key.eq_any(keys)).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(Role::try_from).collect()
+}
+
 /// Adds a role; `Conflict("key")` if there is one with its key.
 pub fn insert(tx: &mut Tx<'_>, role: &Role) -> Result<(), Error> {
     diesel::insert_into(role::table).values(row(role)?).execute(&mut **tx).map_err(Error::conflict("key"))?;

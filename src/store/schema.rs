@@ -84,6 +84,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         etag -> Text,
+        seq -> Nullable<BigInt>,
+        name_key -> Nullable<Text>,
     }
 }
 
@@ -125,6 +127,8 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         etag -> Text,
+        seq -> Nullable<BigInt>,
+        name_key -> Nullable<Text>,
     }
 }
 
@@ -269,6 +273,31 @@ diesel::table! {
 }
 
 diesel::table! {
+    personal_access_token (id) {
+        id -> Text,
+        hash -> Text,
+        principal_id -> Text,
+        client_id -> Text,
+        name -> Text,
+        scope -> Text,
+        hint -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    email_change (principal_id) {
+        principal_id -> Text,
+        email -> Text,
+        hash -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+    }
+}
+
+diesel::table! {
     throttle (key) {
         key -> Text,
         failures -> BigInt,
@@ -326,6 +355,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     revoked_token,
     assertion_jti,
     consent,
+    personal_access_token,
+    email_change,
     signing_key,
     setup,
     setup_link,

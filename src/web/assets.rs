@@ -20,11 +20,12 @@ impl Asset {
     }
 
     fn version(&self) -> String {
-        format!("{:016x}", self.hash)
+        shown(self.hash)
     }
 }
 
-static ASSETS: [Asset; 3] = [
+static ASSETS: [Asset; 4] = [
+    Asset::new("api-docs.js", "text/javascript; charset=utf-8", include_bytes!("../../static/api-docs.js")),
     Asset::new("keyward.css", "text/css; charset=utf-8", include_bytes!("../../static/keyward.css")),
     Asset::new("form-post.js", "text/javascript; charset=utf-8", include_bytes!("../../static/form-post.js")),
     Asset::new("favicon.svg", "image/svg+xml", include_bytes!("../../static/favicon.svg")),
@@ -39,6 +40,15 @@ const fn fnv1a(bytes: &[u8]) -> u64 {
         i += 1;
     }
     hash
+}
+
+fn shown(hash: u64) -> String {
+    format!("{hash:016x}")
+}
+
+/// The version of a file, as the query `v=…` of its address and its ETag say it.
+pub fn version(body: &[u8]) -> String {
+    shown(fnv1a(body))
 }
 
 fn find(name: &str) -> Option<&'static Asset> {
@@ -59,14 +69,26 @@ pub async fn asset(path: web::Path<String>, req: HttpRequest) -> HttpResponse {
     let Some(asset) = find(&path) else {
         return HttpResponse::NotFound().content_type("text/plain; charset=utf-8").body("There is no such file.\n");
     };
-    let version = asset.version();
+    let body = web::Bytes::from_static(asset.body);
+    respond(&req, &asset.version(), "no-cache", asset.content_type, body)
+}
+
+/// A file in this version, or 304 if the browser has it. `unversioned`: how long it may be kept under an address without
+/// its version.
+pub fn respond(
+    req: &HttpRequest,
+    version: &str,
+    unversioned: &'static str,
+    content_type: &str,
+    body: web::Bytes,
+) -> HttpResponse {
     // Only the address that carries this content's hash may be kept for good: while two releases run side by side, one
     // of them is asked for the other's version, and a year of the wrong style would follow.
-    let exact = req.query_string().strip_prefix("v=") == Some(version.as_str());
-    let cache = if exact { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let etag = EntityTag::new_strong(version);
+    let exact = req.query_string().strip_prefix("v=") == Some(version);
+    let cache = if exact { "public, max-age=31536000, immutable" } else { unversioned };
+    let etag = EntityTag::new_strong(version.to_owned());
     // RFC 9110 §13.1.2: If-None-Match compares weakly, because a proxy that compresses weakens the tag.
-    let unchanged = match IfNoneMatch::parse(&req) {
+    let unchanged = match IfNoneMatch::parse(req) {
         Ok(IfNoneMatch::Any) => true,
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&etag)),
         Err(_) => false,
@@ -81,7 +103,7 @@ pub async fn asset(path: web::Path<String>, req: HttpRequest) -> HttpResponse {
     }
     // An image that is opened by itself is a document too.
     response.insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"));
-    response.content_type(asset.content_type).body(asset.body)
+    response.content_type(content_type).body(body)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::{
     },
     identity::bearer::{self, Bearer},
     model::problem::Code,
+    store::principal::Principal,
 };
 
 /// A permission that a handler needs.
@@ -100,6 +101,9 @@ impl<N: Need> FromRequest for Caller<N> {
             let (bearer, actor) = identify(&req).await?;
             // what is refused from here on is refused to somebody who is known
             req.extensions_mut().insert(actor.clone());
+            if N::RESOURCE.starts_with("me/") && bearer.principal.is_none() {
+                return Err(not_a_person().into());
+            }
             if !actor.permissions.allows(N::RESOURCE, N::ACTION) {
                 return Err(Declined::from(actor::missing(N::RESOURCE, N::ACTION))
                     .challenge(Challenge::InsufficientScope(N::RESOURCE, N::ACTION)));
@@ -107,6 +111,39 @@ impl<N: Need> FromRequest for Caller<N> {
             Ok(Caller { actor, bearer, need: PhantomData })
         })
     }
+}
+
+impl<N: Need> Caller<N> {
+    /// The person in whose name the token was given; there is one wherever the permission is one of `me`.
+    ///
+    /// # Errors
+    /// [`Code::PersonRequired`].
+    pub fn person(&self) -> Result<&Principal, Refusal> {
+        self.bearer.principal.as_ref().ok_or_else(not_a_person)
+    }
+
+    /// Refuses a personal access token for what must not be done with one. Such a token lies in scripts for months: it
+    /// neither makes others like it nor replaces what its person signs in with.
+    ///
+    /// # Errors
+    /// [`Code::PrivilegeEscalation`].
+    pub fn signed_in(&self) -> Result<(), Refusal> {
+        match self.bearer.personal_access_token {
+            None => Ok(()),
+            Some(_) => Err(Refusal::new(
+                Code::PrivilegeEscalation,
+                "expected an access token that came from signing in, got a personal access token, which cannot do this",
+            )),
+        }
+    }
+}
+
+fn not_a_person() -> Refusal {
+    Refusal::new(
+        Code::PersonRequired,
+        "expected a token that was given in a person's name; this one is the client's own, and a client has no self \
+         service",
+    )
 }
 
 async fn identify(req: &HttpRequest) -> Result<(Bearer, Actor), Declined> {

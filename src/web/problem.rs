@@ -1,9 +1,9 @@
 //! Problem documents (RFC 9457): how programs are told what went wrong.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
 use serde_json::{Value, json};
@@ -69,6 +69,7 @@ impl fmt::Display for Challenge {
 pub struct Declined {
     refusal: Refusal,
     challenge: Option<Challenge>,
+    retry_after: Option<Duration>,
 }
 
 impl Declined {
@@ -77,11 +78,17 @@ impl Declined {
         self.challenge = Some(challenge);
         self
     }
+
+    /// The same, telling when it is worth trying again.
+    pub fn retry_after(mut self, after: Duration) -> Declined {
+        self.retry_after = Some(after);
+        self
+    }
 }
 
 impl<R: Into<Refusal>> From<R> for Declined {
     fn from(refusal: R) -> Declined {
-        Declined { refusal: refusal.into(), challenge: None }
+        Declined { refusal: refusal.into(), challenge: None, retry_after: None }
     }
 }
 
@@ -110,8 +117,17 @@ impl ResponseError for Declined {
         }
         let problem = self.refusal.problem();
         let mut response = respond(&problem);
-        if let Some(value) = self.challenge.as_ref().and_then(|c| c.to_string().parse().ok()) {
+        // RFC 9110 §15.5.2: no 401 without a challenge
+        let invalid = (problem.code == Code::TokenInvalid).then_some(Challenge::InvalidToken);
+        if let Some(value) = self.challenge.clone().or(invalid).and_then(|c| c.to_string().parse().ok()) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        if let Some(after) = self.retry_after {
+            // whole seconds, never too early
+            let seconds = after.as_millis().div_ceil(1000).max(1);
+            if let Ok(value) = seconds.to_string().parse() {
+                response.headers_mut().insert(header::RETRY_AFTER, value);
+            }
         }
         response
     }
@@ -132,6 +148,11 @@ pub fn respond(problem: &Problem) -> HttpResponse {
     }
     response.extensions_mut().insert(DeclinedWith(problem.code));
     response
+}
+
+/// How the APIs say that a resource does not have a method.
+pub fn wrong_method(req: &HttpRequest, allow: &str) -> HttpResponse {
+    respond(&Problem::new(Code::MethodNotAllowed, format!("expected {allow}, got {}", req.method().as_str())))
 }
 
 fn fault(fault: &Fault) -> Value {

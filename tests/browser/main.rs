@@ -13,6 +13,7 @@ mod application;
 mod chrome;
 mod scene;
 
+mod api_docs;
 mod form_post;
 mod mishaps;
 mod pages;

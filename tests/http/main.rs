@@ -6,7 +6,10 @@ mod support;
 
 mod attacks;
 mod iam;
+mod listing;
+mod me;
 mod oauth;
+mod openapi;
 mod pages;
 mod program;
 mod races;

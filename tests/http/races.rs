@@ -20,12 +20,12 @@ async fn racing_stage(client: impl FnOnce(&mut Client)) -> Stage {
     stage_with(several_workers, client).await
 }
 
-fn several_workers(config: &mut Config) {
+pub fn several_workers(config: &mut Config) {
     config.workers = Some(4);
 }
 
 /// Starts all at one moment and waits for all.
-async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
+pub async fn at_once<T, F>(count: usize, task: impl Fn(usize) -> F) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -70,13 +70,18 @@ impl Stage {
 pub async fn reregister(app: &TestApp, client: &TestClient, change: impl FnOnce(&mut Client)) {
     let mut client = client.client.clone();
     change(&mut client);
-    app.app.store.write(move |tx| store::client::update(tx, &client)).await.unwrap();
+    let saved = app.app.store.write(move |tx| store::client::update(tx, &client, &client.etag)).await.unwrap();
+    assert!(saved, "somebody else has changed the client");
 }
 
 /// Suspends a person.
 pub async fn suspend(app: &TestApp, principal: &str) {
     let (id, now) = (principal.to_owned(), app.now());
-    app.app.store.write(move |tx| store::principal::set_suspended(tx, &id, Some(now))).await.unwrap();
+    let suspend = move |tx: &mut store::Tx<'_>| {
+        store::principal::set_suspended(tx, &id, Some(now))?;
+        store::principal::disarm(tx, &id, now)
+    };
+    app.app.store.write::<(), store::Error, _>(suspend).await.unwrap();
 }
 
 /// Gives an identity these roles.

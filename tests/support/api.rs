@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     TestApp,
     browser::{Browser, http},
+    contract,
     relying_party::{Answer, RelyingParty, send},
 };
 
@@ -71,9 +72,9 @@ impl Api {
         Api::new(app, &tokens.access_token, &person.id)
     }
 
-    /// Sends a request, with these headers and, if it is not null, this JSON body.
+    /// Sends a request, with these headers and, if it is not null, this JSON body. The answer is held to the API's description.
     pub async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Value) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
         if !self.token.is_empty() {
             request = request.bearer_auth(&self.token);
         }
@@ -83,7 +84,9 @@ impl Api {
         if !body.is_null() {
             request = request.json(&body);
         }
-        send(request).await
+        let answer = send(request).await;
+        contract::check(&method, path, &body, &answer);
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {

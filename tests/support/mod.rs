@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod browser;
+pub mod contract;
 pub mod database;
 pub mod logs;
 pub mod relying_party;
@@ -92,6 +93,7 @@ impl TestApp {
         let path = config.issuer.as_deref().and_then(|issuer| issuer.strip_prefix("path:")).unwrap_or("").to_owned();
         config.issuer = Some(format!("http://localhost:{port}{path}"));
         let app = App::open(config, clock.clone()).await.unwrap();
+        app.prepare_to_serve().await.unwrap();
         let running = server::start(app.clone(), listeners).unwrap();
         let issuer = app.config.issuer().to_owned();
         TestApp { issuer, app, clock, running: Some(running), database, directory, config: given }

@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::App,
-    identity::token::{self, ActiveToken, live_grant},
+    identity::{
+        personal_access_token,
+        token::{self, ActiveToken, live_grant},
+    },
     model::{
         secret::{Kind, Secret},
         time::Timestamp,
@@ -43,6 +46,9 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
     let presented = params.required("token")?;
     if let Some(refresh) = Secret::presented(Kind::RefreshToken, presented) {
         return refresh_token(app, caller, refresh, now).await;
+    }
+    if let Some(secret) = Secret::presented(Kind::PersonalAccessToken, presented) {
+        return about_personal(app, caller, &secret, now).await;
     }
     let keys = app.keys.load_full();
     let active = token::verify(&keys, &app.seals, &app.store, &app.access, app.config.issuer(), presented, now).await?;
@@ -93,6 +99,39 @@ fn describe(active: ActiveToken) -> Value {
         answer.insert(name, value);
     }
     Value::Object(answer)
+}
+
+/// Personal access tokens are meant for this server; they are told to clients with the permission only, for gateways
+/// that let requests through.
+async fn about_personal(
+    app: &App,
+    caller: Client,
+    presented: &Secret,
+    now: Timestamp,
+) -> Result<Option<Value>, OAuthError> {
+    let cache = app.access.clone();
+    let access = app.store.read(move |conn| cache.of_client(conn, &caller)).await?;
+    if !access.permissions.allows(RESOURCE, ACTION) {
+        return Ok(None);
+    }
+    let active = personal_access_token::verify(&app.store, &app.access, presented, now).await?;
+    Ok(active.map(|active| {
+        let mut answer = json!({
+            "active": true,
+            "token_type": "Bearer",
+            "iss": app.config.issuer(),
+            "aud": app.config.issuer(),
+            "sub": active.principal.id,
+            "client_id": active.token.client_id,
+            "scope": active.scope,
+            "iat": active.token.created_at.seconds(),
+            "exp": active.token.expires_at.seconds(),
+        });
+        if !active.roles.is_empty() {
+            answer["roles"] = json!(active.roles);
+        }
+        answer
+    }))
 }
 
 /// Refresh tokens are told to their own client only.

@@ -336,6 +336,7 @@ impl Issuer for Flow<'_, '_> {
             return Err(());
         };
         let (now, lifetimes) = (self.now, self.lifetimes);
+        let last_active_at = found.principal.last_active_at;
         let refresh = self.attempt(|tx| {
             let successor = Successor {
                 hash: &prepared.hash,
@@ -345,6 +346,9 @@ impl Issuer for Flow<'_, '_> {
             };
             if token.used_at.is_none() && store::refresh_token::rotate(tx, &token, &successor, now)? {
                 touch_session(tx, &grant, now, lifetimes.session_idle)?;
+                if last_active_at.is_none_or(|at| now.since(at) >= store::activity::NOTED_EVERY) {
+                    store::principal::touch(tx, &grant.principal_id, now)?;
+                }
                 return Ok(Refreshed::Prepared);
             }
             repeated(tx, &token, now)

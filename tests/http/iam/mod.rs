@@ -1,3 +1,5 @@
 //! The administrators' API.
 
+mod clients;
+mod principals;
 mod roles;

@@ -1,0 +1,232 @@
+//! Principals are made and changed.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    PrincipalDocument, PrincipalInput, RESOURCE, Stored, Terms,
+    document::{MIRRORED, READ_ONLY, document},
+    give, in_use, note,
+    properties::{self, fault},
+    roles, save, text,
+};
+use crate::{
+    directory::{Actor, Refusal, document as body, guard, role::Put},
+    model::{
+        id,
+        permission::{Acl, Attributes},
+        problem::{Code, Fault, Problem},
+        role_key,
+        secret::random_text,
+    },
+    store::{self, Tx, principal::Principal},
+};
+
+/// The most keys of attributes, and the most values of each.
+const MAX_ATTRIBUTES: usize = 50;
+const MAX_VALUES: usize = 100;
+
+/// Makes or changes a principal: members that are given replace, members that are absent stay.
+///
+/// # Errors
+/// Everything that the catalogue [`Code`] says about ids, preconditions, bodies, emails, escalation and the last owner.
+pub fn put(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    id: &str,
+    mut given: Map<String, Value>,
+    terms: &Terms,
+) -> Result<Put<PrincipalDocument>, Refusal> {
+    tx.raise()?;
+    let id = id::principal(id).map_err(|fault| Refusal::new(Code::IdInvalid, fault))?;
+    let stored = Stored::find(tx, &id)?;
+    if let Some(stored) = &stored {
+        actor.must(RESOURCE, "write", &stored.principal.access_attributes)?;
+    }
+    let etag = body::take_etag(&mut given)?;
+    let precondition = terms.precondition.clone().and_body(etag.as_deref())?;
+    precondition.check(stored.as_ref().map(|stored| stored.principal.etag.as_str()), terms.required)?;
+
+    let known = match &stored {
+        Some(stored) => json!(stored.document()),
+        None => json!({"id": id, "type": "principal"}),
+    };
+    let input = read(given, &id, stored.is_some(), known.as_object().cloned().unwrap_or_default())?;
+    let mut principal = match &stored {
+        Some(stored) => stored.principal.clone(),
+        None => Principal { etag: String::new(), ..Principal::new(id.clone(), None, terms.now) },
+    };
+    let keys = input.roles.clone().map(Option::unwrap_or_default);
+    apply(&mut principal, input)?;
+    let roles = match keys {
+        Some(keys) => roles::read(keys)?,
+        None => stored.as_ref().map(|stored| stored.roles.clone()).unwrap_or_default(),
+    };
+    actor.must(RESOURCE, "write", &principal.access_attributes)?;
+    guarded(tx, actor, stored.as_ref(), &principal, &roles)?;
+
+    let Some(stored) = stored else {
+        principal.etag = random_text::<12>();
+        store::principal::insert(tx, &principal).map_err(in_use)?;
+        give(tx, &id, &roles)?;
+        let after = document(&principal, &roles);
+        note(tx, actor, "principal.create", &id, &Value::Null, &json!(after), terms.now)?;
+        return Ok(Put { document: after, created: true });
+    };
+    // an owner without an email signs in no more
+    let lost_owner = roles::loses_owner(&stored.roles, &roles)
+        || (stored.principal.email.is_some()
+            && principal.email.is_none()
+            && roles.iter().any(|r| r == role_key::OWNER));
+    let document = save(tx, actor, "principal.update", &stored, principal, roles, terms.now)?;
+    if lost_owner {
+        guard::owner_remains(tx)?;
+    }
+    Ok(Put { document, created: false })
+}
+
+/// The body in its type. What belongs to the server may be written back unchanged; of a principal that is not there yet,
+/// what another server said is passed over.
+fn read(
+    mut given: Map<String, Value>,
+    id: &str,
+    exists: bool,
+    known: Map<String, Value>,
+) -> Result<PrincipalInput, Refusal> {
+    if let Some(Value::String(text)) = given.get("id")
+        && id::principal(text).is_ok_and(|same| same == id)
+    {
+        given.remove("id");
+    }
+    // changes without a new version
+    given.remove("lastActiveAt");
+    if !exists {
+        for name in ["createdAt", "passwordLogin", "passwordExpiresAt"] {
+            given.remove(name);
+        }
+    }
+    if let Some(Value::Object(inside)) = given.get_mut("properties") {
+        phone_number(inside, known.get("phone").unwrap_or(&Value::Null))?;
+    }
+    body::read(Value::Object(body::flatten(given, &MIRRORED, &READ_ONLY, &known)?))
+}
+
+/// `phone_number`, as tokens call it, means `phone`; where both differ, the one that differs from what is stored counts.
+fn phone_number(properties: &mut Map<String, Value>, stored: &Value) -> Result<(), Refusal> {
+    let Some(number) = properties.remove("phone_number") else { return Ok(()) };
+    match properties.get("phone") {
+        Some(phone) if *phone != number && number != *stored && phone != stored => Err(Refusal::at(
+            Code::ConflictingValues,
+            "/properties/phone_number",
+            "expected the same as in phone, which means the same",
+        )),
+        Some(phone) if phone != stored => Ok(()),
+        _ => {
+            properties.insert("phone".to_owned(), number);
+            Ok(())
+        }
+    }
+}
+
+/// Changes a principal by what was given.
+fn apply(principal: &mut Principal, input: PrincipalInput) -> Result<(), Refusal> {
+    let mut faults = Vec::new();
+    let before = principal.clone();
+    set(&mut principal.name, input.name, "/name", |text| text::line(text, 256), &mut faults);
+    set(&mut principal.email, input.email, "/email", text::email, &mut faults);
+    set(&mut principal.phone, input.phone, "/phone", text::phone, &mut faults);
+    set(&mut principal.picture, input.picture, "/picture", text::url, &mut faults);
+    let verified = properties::merge(&mut principal.properties, input.properties, &mut faults);
+    principal.email_verified =
+        is_verified(before.email_verified, before.email != principal.email, verified.email, principal.email.is_some());
+    principal.phone_verified =
+        is_verified(before.phone_verified, before.phone != principal.phone, verified.phone, principal.phone.is_some());
+    if let Some(settings) = input.settings {
+        principal.settings = settings.unwrap_or_default();
+        if let Err(message) = properties::bounded(&principal.settings) {
+            faults.push(fault(Code::FieldInvalid, "/settings".to_owned(), message));
+        }
+    }
+    if let Some(acl) = input.acl {
+        principal.acl = acl.unwrap_or_default();
+        if let Err(message) = check_acl(&principal.acl) {
+            faults.push(fault(Code::FieldInvalid, "/acl".to_owned(), message));
+        }
+    }
+    if let Some(attributes) = input.access_attributes {
+        principal.access_attributes = attributes.unwrap_or_default();
+        if let Err(message) = check_attributes(&principal.access_attributes) {
+            faults.push(fault(Code::FieldInvalid, "/accessAttributes".to_owned(), message));
+        }
+    }
+    match faults.is_empty() {
+        true => Ok(()),
+        false => Err(Problem::of(faults).into()),
+    }
+}
+
+fn set(
+    member: &mut Option<String>,
+    given: Option<Option<String>>,
+    pointer: &str,
+    read: impl Fn(&str) -> Result<String, String>,
+    faults: &mut Vec<Fault>,
+) {
+    let Some(given) = given else { return };
+    match given.map(|text| read(&text)).transpose() {
+        Ok(text) => *member = text,
+        Err(message) => faults.push(fault(Code::FieldInvalid, pointer.to_owned(), message)),
+    }
+}
+
+/// What was proven of an old address says nothing about a new one; who writes the old word back has not said otherwise.
+fn is_verified(before: bool, changed: bool, given: Option<bool>, is_there: bool) -> bool {
+    let verified = match (given, changed) {
+        (Some(given), false) => given,
+        (Some(given), true) => given && !before,
+        (None, changed) => before && !changed,
+    };
+    verified && is_there
+}
+
+fn check_acl(acl: &Acl) -> Result<(), String> {
+    acl.validate()?;
+    acl.entries.iter().flat_map(|entry| &entry.attribute_keys).try_for_each(|key| text::key(key))
+}
+
+fn check_attributes(attributes: &Attributes) -> Result<(), String> {
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err(format!("expected at most {MAX_ATTRIBUTES} keys, got {}", attributes.len()));
+    }
+    for (key, values) in attributes {
+        text::key(key)?;
+        if values.len() > MAX_VALUES {
+            return Err(format!("expected at most {MAX_VALUES} values of one key, got {}", values.len()));
+        }
+        values.iter().try_for_each(|value| text::line(value, 256).map(|_| ()))?;
+    }
+    Ok(())
+}
+
+/// Nobody but owners writes to owners; and what could be used to take the identity over is weighed besides.
+fn guarded(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    stored: Option<&Stored>,
+    after: &Principal,
+    roles: &[String],
+) -> Result<(), Refusal> {
+    let Some(stored) = stored else { return roles::guard_change(tx, actor, None, after, roles) };
+    let before = &stored.principal;
+    let weighty = before.email != after.email
+        || before.phone != after.phone
+        || before.email_verified != after.email_verified
+        || before.phone_verified != after.phone_verified
+        || before.acl != after.acl
+        || before.access_attributes != after.access_attributes
+        || stored.roles != roles;
+    let theirs = stored.roles.iter().any(|role| role == crate::model::role_key::OWNER) && !actor.owner;
+    if weighty || theirs {
+        return roles::guard_change(tx, actor, Some(stored), after, roles);
+    }
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! Substrings that are searched for, and the runs of characters by which an index finds them.
+//!
+//! Both databases index every run of one, two, three and six characters of the searched texts. Six tell a rare text from the others, so that somebody's email address is found among millions by a handful
+//! of candidates; the others serve shorter searches. What an index offers is always checked against the text.
+
+use super::sql::Sql;
+
+/// A substring, in lower case, of one of some columns.
+#[derive(Clone, Debug)]
+pub(super) struct Needle {
+    /// The columns, as expressions.
+    pub columns: &'static [&'static str],
+    /// The substring.
+    pub text: String,
+}
+
+impl Needle {
+    /// The condition that one of the columns contains it.
+    pub(super) fn condition(&self, postgres: bool) -> Sql {
+        let function = if postgres { "strpos" } else { "instr" };
+        let columns =
+            self.columns.iter().map(|column| Sql::new(format!("{function}({column}, ?) > 0")).text(&self.text));
+        let mut condition = Sql::new("(");
+        condition.append(Sql::join(columns, " OR ", "FALSE")).push(")");
+        condition
+    }
+}
+
+/// Runs of characters that every text which contains `needle` has: of six where it is that long, else all it has of
+/// three, two or one.
+pub(super) fn grams(needle: &str) -> Vec<String> {
+    let chars: Vec<char> = needle.chars().collect();
+    let (width, step) = match chars.len() {
+        0 => return Vec::new(),
+        1 => (1, 1),
+        2 => (2, 1),
+        3..=5 => (3, 1),
+        // enough of a long one to tell it from others
+        len => (6, (len / 8).clamp(2, 6)),
+    };
+    let last = chars.len() - width;
+    let mut grams: Vec<String> =
+        (0..last).step_by(step).chain([last]).take(16).map(|at| chars[at..at + width].iter().collect()).collect();
+    grams.sort();
+    grams.dedup();
+    grams
+}
+
+/// Runs of three characters that every text which contains `needle` has, at most twelve of them.
+pub(super) fn threes(needle: &str) -> Vec<String> {
+    let chars: Vec<char> = needle.chars().collect();
+    let mut threes: Vec<String> = chars.windows(3).take(12).map(|three| three.iter().collect()).collect();
+    threes.sort();
+    threes.dedup();
+    threes
+}
+
+/// The query that SQLite's index of runs understands: all of them, in hexadecimal, as its table is filled.
+pub(super) fn matched(needles: &[Needle]) -> String {
+    let mut terms: Vec<String> = needles
+        .iter()
+        .flat_map(|needle| grams(&needle.text))
+        .map(|gram| gram.bytes().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    terms.sort();
+    terms.dedup();
+    terms.iter().map(|term| format!("\"{term}\"")).collect::<Vec<_>>().join(" AND ")
+}
+
+/// The condition by which PostgreSQL's index finds texts with all these runs; see list_grams in the schema.
+pub(super) fn anywhere(grams: &[String]) -> Sql {
+    let hashes = grams.iter().map(|gram| {
+        let folded = if gram.chars().nth(5).is_some() { " & 1048575" } else { "" };
+        Sql::new(format!("hashtext(?){folded}")).text(gram)
+    });
+    contained(Sql::join(hashes, ", ", ""))
+}
+
+/// The same within one block of rows, for runs of three characters.
+pub(super) fn in_block(threes: &[String], block: i64) -> Sql {
+    let hashes = threes.iter().map(|three| Sql::new("hashtext(?)").text(three));
+    contained(Sql::join(std::iter::once(Sql::new((-1_000_000 - block).to_string())).chain(hashes), ", ", ""))
+}
+
+fn contained(hashes: Sql) -> Sql {
+    let mut sql = Sql::new("list_grams(s.seq, s.content) @> ARRAY[");
+    sql.append(hashes).push("]::INT[]");
+    sql
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_that_contains_a_needle_has_its_grams() {
+        for needle in ["a", "ab", "abc", "abcde", "abcdef", "åda löv", "ada.lovelace@example.org", &"xyz".repeat(60)]
+        {
+            let grams = grams(needle);
+            assert!(!grams.is_empty() && grams.len() <= 16, "{needle}");
+            assert!(grams.iter().all(|gram| needle.contains(gram.as_str())), "{needle}: {grams:?}");
+        }
+        assert!(threes("ab").is_empty());
+        assert_eq!(threes("abcd"), ["abc", "bcd"]);
+    }
+
+    #[test]
+    fn the_index_is_asked_in_hexadecimal_so_that_no_text_is_syntax() {
+        let needle = |text: &str| [Needle { columns: &[], text: text.to_owned() }];
+        assert_eq!(matched(&needle("a\"b")), "\"612262\"");
+        assert_eq!(matched(&needle("ö")), "\"c3b6\"");
+    }
+}

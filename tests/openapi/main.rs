@@ -1,0 +1,77 @@
+//! The description of the API in the hands of others: is it valid, and what happens when a program that knows nothing else
+//! sends what it says, and what it forbids?
+//!
+//! `KEYWARD_TEST_SCHEMATHESIS` holds the folder with PyPI's Schemathesis and the Python that has openapi-spec-validator;
+//! `tests/run` installs both. Without it these tests say that they are skipped.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)] // as in every test
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use support::{TestApp, api::Api, contract::DOCUMENT};
+
+/// Requests for each operation and phase; so many that the whole takes about a minute.
+const EXAMPLES: &str = "15";
+/// So that a failure comes again.
+const SEED: &str = "20261121";
+
+/// The programs, if they are there.
+fn programs() -> Option<PathBuf> {
+    let folder = std::env::var_os("KEYWARD_TEST_SCHEMATHESIS").map(PathBuf::from);
+    if folder.is_none() {
+        eprintln!(
+            "skipped: Schemathesis is not installed (KEYWARD_TEST_SCHEMATHESIS is not set); tests/run installs it"
+        );
+    }
+    folder
+}
+
+fn beside(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/openapi").join(name)
+}
+
+fn told(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[test]
+fn the_description_is_valid_openapi() {
+    let Some(programs) = programs() else { return };
+    let mut command = Command::new(programs.join("python"));
+    command.arg(beside("python/validate.py")).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(DOCUMENT.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_generated_request_gets_a_fault_of_the_server_or_an_answer_that_is_not_described() {
+    let Some(programs) = programs() else { return };
+    let app = TestApp::spawn().await;
+    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:*").await;
+    // headers with bytes that no header may have
+    app.expect_errors("request parse error: invalid Header");
+    let reports = tempfile::tempdir().unwrap();
+    let mut command = Command::new(programs.join("schemathesis"));
+    command
+        .arg("--config-file")
+        .arg(beside("python/schemathesis.toml"))
+        .arg("--no-color")
+        .args(["run", &app.url("/resources/openapi.json"), "--seed", SEED, "--max-examples", EXAMPLES])
+        .args(["--header", &format!("Authorization: Bearer {}", owner.token)])
+        .current_dir(reports.path())
+        .env("NO_PROXY", "*")
+        .env("no_proxy", "*");
+    // the server answers it meanwhile
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    println!("{}", told(&output));
+}
