@@ -50,8 +50,23 @@
 //!
 //! **Nothing stored per access token.** A token names its grant, session and its own `jti`; revocation acts on those,
 //! and every use on this server looks at them. So client_credentials writes nothing, and a revocation holds at once, on
-//! every node, since the database is asked. Signing keys are the one thing kept in memory: a generation row, read four
-//! times a second, tells of a rotation elsewhere.
+//! every node, since the database is asked. Two things are kept in memory. Signing keys: a generation row, read four
+//! times a second, tells of a rotation elsewhere. What an identity may do, compiled: each use reads two versions by
+//! primary key, which every write that changes it raises ([`store::access`]), so that it is exact on every node. A lease
+//! during which nobody asks was rejected: a permission that was taken away would hold on for its length.
+//!
+//! **An act is written once, below the faces.** What administrators and people do lies in [`directory`], over one
+//! transaction: it checks who acts, keeps the rules, writes, and notes the change in the audit log. REST, self service,
+//! pages and command line call it. The permission stands in a handler's signature besides ([`web::caller`]), so that
+//! none is without.
+//!
+//! **Administrators' writes happen one after the other.** They begin by raising the generation, whose row lock orders
+//! them on every node; so what was checked (an owner remains, a role is free, nobody rises) still holds when it is
+//! written. Serializable transactions were the rejected option: they fail where nothing was wrong, and the embedded
+//! database has no use for them. Sign-ins and tokens do not wait for this.
+//!
+//! **409 where a version does not match**, not 412: two people met, and the second is told so. A condition in the header
+//! or the version in the body mean the same.
 //!
 //! **oxide-auth's machines, not its flows.** The machines are pure and check the RFC 6749 core; the stock loops,
 //! serialisers and frontends answer with wrong codes and keys (see [`oauth::flow`]), so ours drive the machines.

@@ -11,6 +11,7 @@ mod me;
 mod oauth;
 mod openapi;
 mod pages;
+mod permissions;
 mod program;
 mod races;
 mod sendings;

@@ -7,7 +7,7 @@
 //! | another | one that at most [`FEW`] rows meet | all of those, sorted |
 //! | another | any other | along the order's index, leaving out what does not meet it |
 //!
-//! PostgreSQL's index of texts gives no order. There, a text is first looked for in the next [`WINDOW`] rows, which
+//! PostgreSQL's index of texts gives no order. There, a text is first looked for in the next rows ([`WINDOWS`]), which
 //! fills a page if one row in twenty has it; then in the next blocks of 16384 rows, of which the index knows what they
 //! contain; and only then in the whole index, where at that point little can be left.
 
@@ -25,9 +25,11 @@ use crate::{
 const FEW: usize = 4000;
 /// Entries of ranges that are counted to tell which of them has fewer.
 const PROBED: usize = 500;
-/// Rows in which a text is looked for without an index.
-const WINDOW: usize = 1000;
-/// How many blocks are looked through at once, one step after the other.
+/// Rows in which a text is looked for without an index, one step after the other; the second step only in orders in
+/// which blocks do not lie.
+const WINDOWS: [usize; 2] = [1000, 10_000];
+/// How many blocks are looked through at once, one step after the other; only the first step for texts so long that the
+/// whole index tells whether they are rare.
 const BLOCKS: [i64; 3] = [2, 8, 32];
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
 const BLOCK: u32 = 14;
@@ -240,7 +242,8 @@ impl Wanted {
     /// Along ranges that lie in the order of registration.
     fn merge(&self, conn: &mut Conn, driver: &Driver, range: Range<'_>) -> Result<Vec<Key>, Error> {
         let postgres = matches!(conn, Conn::Postgres(_));
-        if range.order == Order::CreatedAt && driver.streams.len() > 1 {
+        // PostgreSQL's planner would like to merge a range with all principals
+        if range.order == Order::CreatedAt && (postgres || driver.streams.len() > 1) {
             return self.merge_entries(conn, driver, range);
         }
         let parts = driver.streams.iter().map(|stream| {
@@ -351,8 +354,15 @@ impl Wanted {
     /// On PostgreSQL: where a text is looked for and nothing else narrows the search.
     fn by_text(&self, conn: &mut Conn, range: Range<'_>) -> Result<Vec<Key>, Error> {
         let registered = range.order == Order::CreatedAt;
-        if self.cells.len() == 1 || registered {
-            let keys = self.in_window(conn, range)?;
+        let windows = if registered {
+            1
+        } else if self.cells.len() == 1 {
+            2
+        } else {
+            0
+        };
+        for window in &WINDOWS[..windows] {
+            let keys = self.in_window(conn, range, *window)?;
             if keys.len() >= range.limit {
                 return Ok(keys);
             }
@@ -361,14 +371,14 @@ impl Wanted {
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
-            let threes: Vec<String> = self.needles.iter().flat_map(|needle| texts::threes(&needle.text)).collect();
-            for blocks in BLOCKS.iter().filter(|_| !threes.is_empty()) {
+            let steps = if grams.iter().any(|gram| texts::tells(gram)) { 1 } else { BLOCKS.len() };
+            for blocks in &BLOCKS[..steps] {
                 let Some(next) = self.next_seq(conn, Range { beyond: beyond.as_ref(), ..range })? else {
                     return Ok(found);
                 };
                 let block = next >> BLOCK;
                 let (low, high) = if range.ascends { (block, block + blocks) } else { (block - blocks + 1, block + 1) };
-                let contained = (low.max(0)..high).map(|block| texts::in_block(&threes, block));
+                let contained = (low.max(0)..high).map(|block| texts::in_block(&grams, block));
                 let part = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
                 let mut within = Sql::new(format!("s.seq >= {} AND s.seq < {} AND (", low << BLOCK, high << BLOCK));
                 within.append(Sql::join(contained, " OR ", "FALSE")).push(")");
@@ -386,11 +396,11 @@ impl Wanted {
     }
 
     /// What the next rows have of it.
-    fn in_window(&self, conn: &mut Conn, range: Range<'_>) -> Result<Vec<Key>, Error> {
+    fn in_window(&self, conn: &mut Conn, range: Range<'_>, window: usize) -> Result<Vec<Key>, Error> {
         let cell = if let [cell] = self.cells.as_slice() { cell.condition } else { "TRUE" };
         let mut sql = selected(range.order, "p.seq");
         sql.push(&format!(" FROM (SELECT p.* FROM {} AS p WHERE {cell}", self.table)).append(range.condition("p.seq"));
-        sql.push(&Range { limit: WINDOW, ..range }.ordered("p.seq")).push(") AS p WHERE TRUE");
+        sql.push(&Range { limit: window, ..range }.ordered("p.seq")).push(") AS p WHERE TRUE");
         sql.append(self.conditions(true, Met::Nothing, true)).push(&range.ordered("p.seq"));
         range.load(conn, vec![sql])
     }

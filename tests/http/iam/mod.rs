@@ -1,5 +1,7 @@
 //! The administrators' API.
 
+mod audit;
 mod clients;
+mod lists;
 mod principals;
 mod roles;
