@@ -102,9 +102,7 @@ pub struct Accepted {
 
 /// Has a mail sent
 #[utoipa::path(
-    post, path = "/resources/sendings/email", tag = "sendings",
-    params(("Idempotency-Key" = Option<String>, Header, description = "The same request under the same key within a day is \
-        answered again, and sends nothing")),
+    post, path = "/resources/sendings/email", operation_id = "sendEmail", tag = "sendings",
     request_body = EmailInput,
     responses((status = 202, description = "It is in the queue", body = Accepted)),
     security(("oauth" = ["sendings:write"]))

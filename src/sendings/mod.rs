@@ -12,6 +12,7 @@ use crate::web::{
 };
 
 mod email;
+pub mod openapi;
 mod sending;
 
 /// What a body may have besides the texts of the mail.

@@ -99,9 +99,9 @@ pub async fn get(
 
 /// Takes a mail back that was not sent yet
 #[utoipa::path(
-    delete, path = "/resources/sendings/{id}", tag = "sendings",
+    delete, path = "/resources/sendings/{id}", operation_id = "cancelSending", tag = "sendings",
     params(("id" = String, Path, description = "The id of the answer to the request that it be sent")),
-    responses((status = 204, description = "It will not be sent")),
+    responses((status = 204, description = "It will not be sent"), (status = 409)),
     security(("oauth" = ["sendings:write"]))
 )]
 pub async fn delete(
