@@ -26,6 +26,11 @@ pub fn of_person(principal: &str) -> String {
     format!("notice:{principal}")
 }
 
+/// The bucket of links to addresses that a person wants to have: its own, so that asking for them silences no notice.
+pub fn of_verification(principal: &str) -> String {
+    format!("verification:{principal}")
+}
+
 /// Takes `amount` where `per_minute` are allowed. `Err` is how long to wait until so much can be had; an amount that is
 /// more than a minute's worth is taken when a full minute's worth is there.
 pub fn take(
