@@ -5,6 +5,7 @@ mod notices;
 mod queue;
 mod requests;
 mod smtp;
+mod verification;
 
 use std::time::{Duration, Instant};
 

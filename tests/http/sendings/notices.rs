@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A server that writes its mails into this folder.
-async fn writing(folder: &Path, change: impl FnOnce(&mut keyward::config::Config)) -> TestApp {
+pub(super) async fn writing(folder: &Path, change: impl FnOnce(&mut keyward::config::Config)) -> TestApp {
     TestApp::spawn_with(|config| {
         config.mail.directory = Some(folder.to_owned());
         config.mail.from = Some("no-reply@keyward.example".to_owned());
@@ -19,7 +19,7 @@ async fn writing(folder: &Path, change: impl FnOnce(&mut keyward::config::Config
     .await
 }
 
-fn mails(folder: &Path) -> Vec<String> {
+pub(super) fn mails(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let mails = entries.filter(|path| path.extension().is_some_and(|extension| extension == "eml"));
     mails.map(|path| std::fs::read_to_string(path).unwrap().replace("=\r\n", "")).collect()
@@ -74,7 +74,7 @@ async fn notices_can_be_turned_off_and_do_not_flood() {
 }
 
 /// How many mails there are, sent or not.
-async fn queued(app: &TestApp) -> i64 {
+pub(super) async fn queued(app: &TestApp) -> i64 {
     use diesel::{QueryDsl, RunQueryDsl};
     use keyward::store::{Conn, Error, schema::sending};
     let count = |conn: &mut Conn| -> Result<i64, Error> { Ok(sending::table.count().get_result(conn)?) };
