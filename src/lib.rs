@@ -12,11 +12,13 @@
 //! | [`openapi`] | the description of the APIs, made of what their faces say, and its viewer |
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
 //! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
+//! | [`sendings`] | the face for programs that have mail sent: REST under `/resources/sendings` |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
 //! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token or a personal one, grant scopes |
 //! | [`app`] | what a handler may reach |
+//! | [`mail`] | outgoing mail: letters, the worker that delivers them, SMTP |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
 //! | [`hasher`] | argon2id on threads of its own |
@@ -76,6 +78,9 @@
 //! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
 //! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
 //!
+//! **A mail rather twice than never.** Whoever dies between the mail server's word and the commit that notes it does not
+//! know whether the mail was accepted. It is sent again, under the same `Message-ID`; to give it up would lose links that
+//! people wait for (see [`mail`]).
 //! **Lists are found by position, along an index that ends the search.** Counting rows off costs more with every page,
 //! and a scan for a total with every row; so pages continue from a sealed position, totals are kept by triggers or
 //! counted up to 200, and members of roles, attribute values and runs of characters lie in the order of registration.
@@ -99,11 +104,13 @@ pub mod hasher;
 pub mod iam;
 pub mod identity;
 pub mod keys;
+pub mod mail;
 pub mod me;
 pub mod model;
 pub mod oauth;
 pub mod openapi;
 pub mod pages;
+pub mod sendings;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -18,6 +18,7 @@ pub mod demo;
 pub mod dev;
 pub mod healthcheck;
 pub mod key;
+pub mod mail;
 pub mod migrate;
 pub mod out;
 pub mod principal;
@@ -54,6 +55,9 @@ enum Command {
     /// Look at the signing keys, or rotate them
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// See whether mail arrives
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Manage clients
@@ -108,6 +112,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(command) => config::run(&command),
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Key(command) => key::run(command).await,
+        Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,

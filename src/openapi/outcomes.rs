@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::problem;
 
 /// What honours `Idempotency-Key`.
-const ONCE: [&str; 4] = ["/password/reset", "/secrets", "/pat", "/email/change"];
+const ONCE: [&str; 5] = ["/password/reset", "/secrets", "/pat", "/email/change", "/sendings/email"];
 /// What is slowed down.
-const THROTTLED: [&str; 2] = ["/resources/me/password", "/resources/me/email/"];
+const THROTTLED: [&str; 3] = ["/resources/me/password", "/resources/me/email/", "/resources/sendings/"];
 
 /// Completes one operation. What its handler has said itself stays.
 pub fn complete(path: &str, method: &str, operation: &mut Map<String, Value>, schemas: &Value) {

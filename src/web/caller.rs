@@ -73,6 +73,8 @@ pub mod need {
         PatDelete = "me/pat" "delete",
         MySessionsRead = "me/sessions" "read",
         MySessionsDelete = "me/sessions" "delete",
+        SendingsRead = "sendings" "read",
+        SendingsWrite = "sendings" "write",
         ConsentsRead = "me/consents" "read",
         ConsentsDelete = "me/consents" "delete",
     }

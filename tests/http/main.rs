@@ -14,5 +14,6 @@ mod pages;
 mod permissions;
 mod program;
 mod races;
+mod sendings;
 mod server;
 mod stage;

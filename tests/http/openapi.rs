@@ -40,11 +40,12 @@ fn body(operation: &Value) -> Value {
 
 #[test]
 fn every_route_is_described_and_every_description_has_a_route() {
-    let routes: BTreeSet<(String, String)> = [keyward::iam::routes(), keyward::me::routes()]
-        .iter()
-        .flatten()
-        .flat_map(|(path, methods)| methods.iter().map(|(method, _)| (method.to_string(), (*path).to_owned())))
-        .collect();
+    let routes: BTreeSet<(String, String)> =
+        [keyward::iam::routes(), keyward::me::routes(), keyward::sendings::routes()]
+            .iter()
+            .flatten()
+            .flat_map(|(path, methods)| methods.iter().map(|(method, _)| (method.to_string(), (*path).to_owned())))
+            .collect();
     let described = operations().into_iter().map(|(method, path, _)| (method.to_string(), path.to_owned())).collect();
     assert_eq!(routes, described);
 }
@@ -107,7 +108,7 @@ async fn each_operation_needs_the_permission_that_it_says_and_no_other() {
 #[tokio::test]
 async fn preconditions_and_idempotency_keys_are_read_where_the_description_has_them() {
     let app = TestApp::spawn().await;
-    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:*").await;
+    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:* sendings:*").await;
     for (method, path, operation) in operations() {
         let parameters: Vec<&str> = operation["parameters"]
             .as_array()

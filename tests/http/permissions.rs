@@ -39,6 +39,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("PUT", "/resources/iam/roles/{key}", "iam/roles:write"),
     ("DELETE", "/resources/iam/roles/{key}", "iam/roles:delete"),
     ("GET", "/resources/iam/audit", "iam/audit:read"),
+    ("POST", "/resources/sendings/email", "sendings:write"),
+    ("GET", "/resources/sendings/{id}", "sendings:read"),
+    ("DELETE", "/resources/sendings/{id}", "sendings:write"),
     ("GET", "/resources/me", "me/profile:read"),
     ("GET", "/resources/me/profile", "me/profile:read"),
     ("PUT", "/resources/me/profile", "me/profile:write"),
@@ -64,7 +67,7 @@ const WIDER: &[&str] =
 
 #[test]
 fn the_table_has_every_route() {
-    let routes = keyward::iam::routes().into_iter().chain(keyward::me::routes());
+    let routes = keyward::iam::routes().into_iter().chain(keyward::me::routes()).chain(keyward::sendings::routes());
     let there: BTreeSet<(String, String)> = routes
         .flat_map(|(path, routes)| routes.into_iter().map(move |(method, _)| (method.to_string(), path.to_owned())))
         .collect();
