@@ -6,8 +6,6 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{Config, ConfigArgs, ConfigErrors},
-    model::{role_key, time::Timestamp},
-    store::{self, Failure, Tx},
     telemetry,
 };
 
@@ -20,9 +18,13 @@ pub mod healthcheck;
 pub mod key;
 pub mod migrate;
 pub mod out;
+pub mod place;
 pub mod principal;
+pub mod resource;
+pub mod role;
 pub mod serve;
 pub mod setup_link;
+pub mod table;
 pub mod try_it;
 
 /// Exit status of a failure while running.
@@ -62,6 +64,9 @@ enum Command {
     /// Manage principals, the people who sign in
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
+    /// Manage roles, named lists of permissions
+    #[command(subcommand)]
+    Role(role::RoleCommand),
     /// Work on Keyward itself: made-up data, measurements
     #[command(subcommand, hide = true)]
     Dev(dev::DevCommand),
@@ -111,6 +116,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
+        Command::Role(command) => role::run(command).await,
         Command::Dev(command) => dev::run(command).await,
     }
 }
@@ -121,47 +127,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
 /// Everything that is wrong with it.
 pub fn load(args: &ConfigArgs) -> Result<Config, ConfigErrors> {
     Config::load(args, crate::config::environment()).map(|loaded| loaded.config)
-}
-
-/// Why a command's write was rolled back.
-#[derive(Debug)]
-enum Rollback {
-    Refused(String),
-    Store(store::Error),
-}
-
-impl From<store::Error> for Rollback {
-    fn from(error: store::Error) -> Rollback {
-        Rollback::Store(error)
-    }
-}
-
-impl Failure for Rollback {
-    fn as_store(&self) -> Option<&store::Error> {
-        match self {
-            Rollback::Refused(_) => None,
-            Rollback::Store(error) => Some(error),
-        }
-    }
-}
-
-impl From<Rollback> for anyhow::Error {
-    fn from(rollback: Rollback) -> anyhow::Error {
-        match rollback {
-            Rollback::Refused(why) => Refused(vec![why]).into(),
-            Rollback::Store(error) => error.into(),
-        }
-    }
-}
-
-/// Gives a new identity its roles. An owner ends the set-up, so that no link makes another one.
-fn give_roles(tx: &mut Tx<'_>, id: &str, roles: &[String], now: Timestamp) -> Result<(), Rollback> {
-    store::identity::set_roles(tx, id, roles)?
-        .map_err(|unknown| Rollback::Refused(format!("--role: there is no role {unknown}")))?;
-    if roles.iter().any(|role| role == role_key::OWNER) && !store::setup::is_done(tx)? {
-        store::setup::complete(tx, id, now)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
