@@ -70,6 +70,8 @@ struct Traits<'o> {
     versioned: bool,
     /// It changes or deletes an object with a version.
     conditional: bool,
+    /// It acts on many objects, which its body names.
+    many: bool,
     /// It makes something that is answered once.
     once: bool,
 }
@@ -86,6 +88,7 @@ impl<'o> Traits<'o> {
             object,
             versioned: is_versioned(operation, schemas),
             conditional: writes && object && path.starts_with("/resources/iam/") && !path.contains("/sessions"),
+            many: path.ends_with("/apply"),
             once: method == "post" && ["/password/reset", "/secrets", "/pat"].iter().any(|end| path.ends_with(end)),
         }
     }
@@ -96,6 +99,7 @@ impl<'o> Traits<'o> {
         add(self.secured, &[401, 403]);
         add(self.object, &[404]);
         add(self.conditional, &[409, 428]);
+        add(self.many, &[404, 409]);
         // whoever may send a version in the body may send a wrong one
         add(self.body || self.method == "post", &[413, 415]);
         add(self.body || self.once, &[422]);

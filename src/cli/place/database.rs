@@ -9,6 +9,7 @@ use crate::{
     cli::Refused,
     directory::{
         Actor, Precondition, Refusal,
+        apply::{self, Options, Progress},
         client::{
             self, Policy,
             secrets::{self, NewSecretDocument, Prepared},
@@ -199,6 +200,21 @@ impl Database {
             created_at: made.created_at,
             expires_at: made.expires_at,
         }))
+    }
+
+    pub(super) async fn apply(
+        &self,
+        file: Map<String, Value>,
+        dry_run: bool,
+        prune: bool,
+        progress: Progress,
+    ) -> anyhow::Result<Value> {
+        let file = Value::Object(file);
+        body::sound(&file).map_err(failure)?;
+        let file = file.as_object().cloned().unwrap_or_default();
+        let options = Options { dry_run, prune, policy: self.policy(), now: self.now() };
+        let applied = apply::run(&self.app.store, Actor::command_line(), file, options, progress).await;
+        Ok(json!(applied.map_err(failure)?))
     }
 
     pub(super) async fn delete_secret(&self, id: &str, secret: &str) -> anyhow::Result<()> {

@@ -11,7 +11,10 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{Refused, data_dir, load};
-use crate::{config::ConfigArgs, directory::Precondition};
+use crate::{
+    config::ConfigArgs,
+    directory::{Precondition, apply::Progress},
+};
 
 mod database;
 mod server;
@@ -19,6 +22,8 @@ mod server;
 pub use database::Database;
 pub(super) use database::{end_setup, failure};
 pub use server::Server;
+
+pub use crate::directory::apply::Kind;
 
 /// The heading of these flags in a command's help.
 const HEADING: &str = "Server";
@@ -41,45 +46,6 @@ pub struct PlaceArgs {
     pub(super) config: ConfigArgs,
 }
 
-/// A kind of object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Roles.
-    Role,
-    /// Clients.
-    Client,
-    /// Principals.
-    Principal,
-}
-
-impl Kind {
-    /// Its name in addresses and lists, and in files.
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Kind::Role => "roles",
-            Kind::Client => "clients",
-            Kind::Principal => "principals",
-        }
-    }
-
-    /// One of them.
-    pub const fn singular(self) -> &'static str {
-        match self {
-            Kind::Role => "role",
-            Kind::Client => "client",
-            Kind::Principal => "principal",
-        }
-    }
-
-    /// The member of a document by which it is found.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Kind::Role => "key",
-            Kind::Client | Kind::Principal => "id",
-        }
-    }
-}
-
 /// Where to act.
 pub enum Place {
     /// The database that the configuration names, as its operator.
@@ -95,7 +61,7 @@ impl Place {
     /// What is wrong with the flags, the configuration or the token.
     pub async fn open(args: &PlaceArgs) -> anyhow::Result<Place> {
         match &args.server {
-            Some(address) => Ok(Place::Server(Server::new(address, token(args)?)?)),
+            Some(address) => Ok(Place::Server(Server::new(address, || token(args))?)),
             None => Ok(Place::Database(Database::new(data_dir::open_existing(load(&args.config)?).await?))),
         }
     }
@@ -198,6 +164,23 @@ impl Place {
         match self {
             Place::Database(database) => database.add_secret(client, body).await,
             Place::Server(server) => server.add_secret(client, &body).await,
+        }
+    }
+
+    /// Makes a file true, in one transaction: what was done, as the API answers it.
+    ///
+    /// # Errors
+    /// As [`Place::list`].
+    pub async fn apply(
+        &self,
+        file: Map<String, Value>,
+        dry_run: bool,
+        prune: bool,
+        progress: Progress,
+    ) -> anyhow::Result<Value> {
+        match self {
+            Place::Database(database) => database.apply(file, dry_run, prune, progress).await,
+            Place::Server(server) => server.apply(&file, dry_run, prune).await,
         }
     }
 

@@ -29,8 +29,9 @@ impl Server {
     ///
     /// # Errors
     /// [`Refused`] where the address is none that a token may be sent to.
-    pub fn new(address: &str, token: SecretString) -> anyhow::Result<Server> {
+    pub fn new(address: &str, token: impl FnOnce() -> anyhow::Result<SecretString>) -> anyhow::Result<Server> {
         let base = address_of(address).map_err(|fault| Refused(vec![format!("--server: {fault}")]))?;
+        let token = token()?;
         // Fails only if the process has a provider already, which serves as well.
         let _ = server::provider().install_default();
         // no proxy: it would see the token where there is no TLS
@@ -145,7 +146,7 @@ impl Server {
         self.send(request).await.map(|_| ())
     }
 
-    pub(super) async fn apply(&self, body: &Value, dry_run: bool, prune: bool) -> anyhow::Result<Value> {
+    pub(super) async fn apply(&self, body: &Map<String, Value>, dry_run: bool, prune: bool) -> anyhow::Result<Value> {
         let request = self.request(Method::POST, &["apply"], &Precondition::None).timeout(LONG);
         self.send(request.query(&json!({ "dryRun": dry_run, "prune": prune })).json(body)).await
     }
@@ -208,7 +209,7 @@ mod tests {
 
     #[test]
     fn ids_stay_one_segment_of_the_address() {
-        let server = Server::new("https://id.example.org/base/", "x".to_owned().into()).unwrap();
+        let server = Server::new("https://id.example.org/base/", || Ok("x".to_owned().into())).unwrap();
         for (id, path) in [
             ("support:agent", "/base/resources/iam/roles/support:agent"),
             ("../clients/x?y#z", "/base/resources/iam/roles/..%2Fclients%2Fx%3Fy%23z"),
