@@ -9,11 +9,14 @@ use crate::{
     telemetry,
 };
 
+pub mod apply;
 pub mod client;
 pub mod config;
 pub mod data_dir;
 pub mod demo;
 pub mod dev;
+pub mod export;
+pub mod file;
 pub mod healthcheck;
 pub mod key;
 pub mod migrate;
@@ -67,6 +70,10 @@ enum Command {
     /// Manage roles, named lists of permissions
     #[command(subcommand)]
     Role(role::RoleCommand),
+    /// Write roles, clients and principals as a file, without secrets and passwords
+    Export(export::ExportArgs),
+    /// Make roles, clients and principals as a file says, in one transaction; what is the same is left alone
+    Apply(apply::ApplyArgs),
     /// Work on Keyward itself: made-up data, measurements
     #[command(subcommand, hide = true)]
     Dev(dev::DevCommand),
@@ -117,6 +124,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
         Command::Role(command) => role::run(command).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Apply(args) => apply::run(args).await,
         Command::Dev(command) => dev::run(command).await,
     }
 }

@@ -87,10 +87,7 @@ pub(super) fn carry_out(
 
 /// Whether what refuses a step may be gone when the others are done.
 fn may_pass(code: Code) -> bool {
-    matches!(
-        code,
-        Code::EmailInUse | Code::ResourceUriInUse | Code::LastOwner | Code::RoleInUse | Code::UnknownRole
-    )
+    matches!(code, Code::EmailInUse | Code::ResourceUriInUse | Code::LastOwner | Code::RoleInUse | Code::UnknownRole)
 }
 
 /// The id of an entry: what it says, or that of the principal with its email, or a new one.

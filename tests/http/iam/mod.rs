@@ -1,5 +1,6 @@
 //! The administrators' API.
 
+mod apply;
 mod clients;
 mod principals;
 mod roles;
