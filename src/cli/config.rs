@@ -87,7 +87,7 @@ pub fn reference() -> String {
          items of a list are separated by commas, and an empty value unsets an option that need not be set. Relative \
          paths start at the working directory. `keyward config show` prints the effective values and where each came \
          from, `keyward config check` everything that is wrong. An unknown option or `KEYWARD_*` variable is refused; \
-         exempt are `KEYWARD_TEST_*`, and what Kubernetes sets for a service named keyward (`KEYWARD_SERVICE_*`, \
+         exempt are `KEYWARD_TOKEN`, `KEYWARD_TEST_*`, and what Kubernetes sets for a service named keyward (`KEYWARD_SERVICE_*`, \
          `KEYWARD_PORT`, `KEYWARD_PORT_*`).\n",
     );
     for (index, option) in describe(&Config::defaults()).iter().enumerate() {

@@ -6,24 +6,29 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     config::{Config, ConfigArgs, ConfigErrors},
-    model::{role_key, time::Timestamp},
-    store::{self, Failure, Tx},
     telemetry,
 };
 
+pub mod apply;
 pub mod client;
 pub mod config;
 pub mod data_dir;
 pub mod demo;
 pub mod dev;
+pub mod export;
+pub mod file;
 pub mod healthcheck;
 pub mod key;
 pub mod mail;
 pub mod migrate;
 pub mod out;
+pub mod place;
 pub mod principal;
+pub mod resource;
+pub mod role;
 pub mod serve;
 pub mod setup_link;
+pub mod table;
 pub mod try_it;
 
 /// Exit status of a failure while running.
@@ -66,6 +71,13 @@ enum Command {
     /// Manage principals, the people who sign in
     #[command(subcommand)]
     Principal(principal::PrincipalCommand),
+    /// Manage roles, named lists of permissions
+    #[command(subcommand)]
+    Role(role::RoleCommand),
+    /// Write roles, clients and principals as a file, without secrets and passwords
+    Export(export::ExportArgs),
+    /// Make roles, clients and principals as a file says, in one transaction; what is the same is left alone
+    Apply(apply::ApplyArgs),
     /// Work on Keyward itself: made-up data, measurements
     #[command(subcommand, hide = true)]
     Dev(dev::DevCommand),
@@ -116,6 +128,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
+        Command::Role(command) => role::run(command).await,
+        Command::Export(args) => export::run(args).await,
+        Command::Apply(args) => apply::run(args).await,
         Command::Dev(command) => dev::run(command).await,
     }
 }
@@ -126,47 +141,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
 /// Everything that is wrong with it.
 pub fn load(args: &ConfigArgs) -> Result<Config, ConfigErrors> {
     Config::load(args, crate::config::environment()).map(|loaded| loaded.config)
-}
-
-/// Why a command's write was rolled back.
-#[derive(Debug)]
-enum Rollback {
-    Refused(String),
-    Store(store::Error),
-}
-
-impl From<store::Error> for Rollback {
-    fn from(error: store::Error) -> Rollback {
-        Rollback::Store(error)
-    }
-}
-
-impl Failure for Rollback {
-    fn as_store(&self) -> Option<&store::Error> {
-        match self {
-            Rollback::Refused(_) => None,
-            Rollback::Store(error) => Some(error),
-        }
-    }
-}
-
-impl From<Rollback> for anyhow::Error {
-    fn from(rollback: Rollback) -> anyhow::Error {
-        match rollback {
-            Rollback::Refused(why) => Refused(vec![why]).into(),
-            Rollback::Store(error) => error.into(),
-        }
-    }
-}
-
-/// Gives a new identity its roles. An owner ends the set-up, so that no link makes another one.
-fn give_roles(tx: &mut Tx<'_>, id: &str, roles: &[String], now: Timestamp) -> Result<(), Rollback> {
-    store::identity::set_roles(tx, id, roles)?
-        .map_err(|unknown| Rollback::Refused(format!("--role: there is no role {unknown}")))?;
-    if roles.iter().any(|role| role == role_key::OWNER) && !store::setup::is_done(tx)? {
-        store::setup::complete(tx, id, now)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What commands print: results on standard output, everything else goes to the log on standard error.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+
+use super::Refused;
 
 /// Prints a text and, unless it ends with one, a line break. A reader that has gone away is no failure.
 pub fn print(text: &str) {
@@ -12,6 +14,31 @@ pub fn print(text: &str) {
 /// Prints a value as indented JSON.
 pub fn json(value: &serde_json::Value) {
     print(&format!("{value:#}"));
+}
+
+/// Tells the command's user something that is no result: on standard error.
+pub fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Asks whether to do something that cannot be undone: true for `y` or `yes`.
+///
+/// # Errors
+/// [`Refused`] where nobody can be asked, which is then to be said with `--yes`.
+pub fn confirm(question: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let message = format!("{question} Nobody can be asked here, standard input is no terminal: say it with --yes.");
+        return Err(Refused(vec![message]).into());
+    }
+    let _ = write!(io::stderr(), "{question} [y/N] ").and_then(|()| io::stderr().flush());
+    let mut line = String::new();
+    io::stdin().read_line(&mut line)?;
+    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+/// A text without characters that would move a terminal's cursor.
+pub fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{FFFD}' } else { c }).collect()
 }
 
 /// Reads a secret: the first line of standard input, without its line break.

@@ -180,11 +180,12 @@ impl Visitor for Apply<'_> {
     }
 }
 
-/// Variables that are not options: the path of the file, the switches of tests, and what Kubernetes tells every
-/// container of a service that is called "keyward".
+/// Variables that are not options: the path of the file, the token of commands that go to a server, the switches of
+/// tests, and what Kubernetes tells every container of a service that is called "keyward".
 fn is_foreign(variable: &str) -> bool {
     let prefixes = ["KEYWARD_TEST_", "KEYWARD_SERVICE_", "KEYWARD_PORT_"];
-    matches!(variable, "KEYWARD_CONFIG" | "KEYWARD_PORT") || prefixes.iter().any(|p| variable.starts_with(p))
+    matches!(variable, "KEYWARD_CONFIG" | "KEYWARD_TOKEN" | "KEYWARD_PORT")
+        || prefixes.iter().any(|p| variable.starts_with(p))
 }
 
 /// The key under which a secret is given as the name of a file.

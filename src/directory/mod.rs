@@ -14,6 +14,7 @@
 //! person's own row ([`store::principal::lock`]), which a suspension and a deletion write, too.
 
 pub mod actor;
+pub mod apply;
 pub mod audit;
 pub mod client;
 pub mod consent;

@@ -11,6 +11,7 @@ use crate::web::{
     problem,
 };
 
+pub mod apply;
 pub mod audit;
 pub mod client;
 pub mod client_secret;
@@ -23,6 +24,7 @@ pub fn routes() -> Table {
     let (get, put, delete) = (|| Method::GET, || Method::PUT, || Method::DELETE);
     let post = || Method::POST;
     vec![
+        (apply::PATH, vec![(post(), web::to(apply::apply))]),
         ("/resources/iam/audit", vec![(get(), web::to(audit::list))]),
         ("/resources/iam/principals", vec![(get(), web::to(principal::list))]),
         (
@@ -65,5 +67,11 @@ pub fn routes() -> Table {
 
 /// Mounts them below the issuer's path.
 pub fn mount(cfg: &mut ServiceConfig) {
-    methods::mount(cfg, routes(), problem::wrong_method);
+    for (path, routes) in routes() {
+        let resource = methods::resource(path, routes, problem::wrong_method);
+        cfg.service(match path == apply::PATH {
+            true => resource.app_data(web::PayloadConfig::new(apply::MAX_BODY)),
+            false => resource,
+        });
+    }
 }

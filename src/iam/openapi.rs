@@ -2,7 +2,7 @@
 
 use utoipa::{OpenApi, ToSchema};
 
-use super::{audit, client, client_secret, principal, role};
+use super::{apply, audit, client, client_secret, principal, role};
 use crate::directory::principal::RolesInput;
 
 #[derive(OpenApi)]
@@ -33,6 +33,7 @@ use crate::directory::principal::RolesInput;
         role::get,
         role::put,
         role::delete,
+        apply::apply,
         audit::list
     ),
     tags(

@@ -78,6 +78,8 @@ struct Traits<'o> {
     versioned: bool,
     /// It changes or deletes an object with a version.
     conditional: bool,
+    /// It acts on many objects, which its body names.
+    many: bool,
     /// It makes something that is answered once.
     once: bool,
     /// It could be used to guess secrets, or to write to strangers.
@@ -100,6 +102,7 @@ impl<'o> Traits<'o> {
                 Some(_) => writes && object && !path.contains("/sessions"),
                 None => method == "put",
             },
+            many: path.ends_with("/apply"),
             once: method == "post" && ONCE.iter().any(|end| path.ends_with(end)),
             throttled: method == "post" && THROTTLED.iter().any(|begin| path.starts_with(begin)),
         }
@@ -111,6 +114,7 @@ impl<'o> Traits<'o> {
         add(self.secured, &[401, 403]);
         add(self.object, &[404]);
         add(self.conditional, &[409, 428]);
+        add(self.many, &[404, 409]);
         // whoever may send a version in the body may send a wrong one
         add(self.body || self.method == "post", &[413, 415]);
         add(self.body || self.once, &[422]);

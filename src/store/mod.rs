@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use diesel::Connection;
 use tokio::sync::{Semaphore, watch};
 
 pub mod access;
@@ -50,6 +51,7 @@ pub mod throttle;
 
 pub use connection::Conn;
 pub use error::{Error, Failure};
+use sqlite::Either;
 
 /// How long a list may wait for others before its caller is told to come back later.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,6 +83,36 @@ impl<'c> Tx<'c> {
             self.raised = true;
         }
         Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// Runs a part of the transaction that may fail by itself: where it does, what it wrote is undone and the rest goes
+    /// on (a savepoint).
+    ///
+    /// # Errors
+    /// The part's own, or the database's.
+    pub fn attempt<T, E, F>(&mut self, part: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
+        E: Failure,
+    {
+        let mut raised = self.raised;
+        let outcome: Result<T, Either<E>> = self.conn.transaction(|conn| {
+            let mut tx = Tx { conn, raised };
+            let outcome = part(&mut tx);
+            raised = tx.raised;
+            outcome.map_err(Either::Closure)
+        });
+        match outcome {
+            Ok(value) => {
+                self.raised = raised;
+                Ok(value)
+            }
+            // a generation that was raised within is as it was before
+            Err(Either::Closure(error)) => Err(error),
+            Err(Either::Database(error)) => Err(Error::from(error).into()),
+        }
     }
 }
 

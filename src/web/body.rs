@@ -66,7 +66,7 @@ impl FromRequest for Body {
             media_type?;
             let value = serde_json::from_slice(&bytes)
                 .map_err(|error| Refusal::new(Code::BodyMalformed, format!("expected JSON: {error}")))?;
-            sound(&value, MAX_DEPTH)?;
+            sound(&value)?;
             Ok(Body { value, bytes })
         })
     }
@@ -83,7 +83,15 @@ fn media_type(req: &HttpRequest) -> Result<(), Refusal> {
     Err(Refusal::new(Code::MediaTypeUnsupported, detail))
 }
 
-fn sound(value: &Value, depth: usize) -> Result<(), Refusal> {
+/// Whether a value is nested no deeper than bodies may be, and of texts that both databases can hold.
+///
+/// # Errors
+/// [`Code::BodyMalformed`].
+pub fn sound(value: &Value) -> Result<(), Refusal> {
+    sound_to(value, MAX_DEPTH)
+}
+
+fn sound_to(value: &Value, depth: usize) -> Result<(), Refusal> {
     let deep = || Refusal::new(Code::BodyMalformed, format!("expected at most {MAX_DEPTH} levels"));
     let text = |text: &str| match text.contains('\0') {
         // PostgreSQL's texts cannot hold it
@@ -94,11 +102,11 @@ fn sound(value: &Value, depth: usize) -> Result<(), Refusal> {
         Value::String(string) => text(string),
         Value::Array(members) => {
             let depth = depth.checked_sub(1).ok_or_else(deep)?;
-            members.iter().try_for_each(|member| sound(member, depth))
+            members.iter().try_for_each(|member| sound_to(member, depth))
         }
         Value::Object(members) => {
             let depth = depth.checked_sub(1).ok_or_else(deep)?;
-            members.iter().try_for_each(|(key, member)| text(key).and_then(|()| sound(member, depth)))
+            members.iter().try_for_each(|(key, member)| text(key).and_then(|()| sound_to(member, depth)))
         }
         _ => Ok(()),
     }

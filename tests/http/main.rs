@@ -5,6 +5,7 @@
 mod support;
 
 mod attacks;
+mod commands;
 mod iam;
 mod listing;
 mod me;

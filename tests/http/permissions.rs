@@ -39,6 +39,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("PUT", "/resources/iam/roles/{key}", "iam/roles:write"),
     ("DELETE", "/resources/iam/roles/{key}", "iam/roles:delete"),
     ("GET", "/resources/iam/audit", "iam/audit:read"),
+    ("POST", "/resources/iam/apply", "iam/roles:write"),
     ("POST", "/resources/sendings/email", "sendings:write"),
     ("GET", "/resources/sendings/{id}", "sendings:read"),
     ("DELETE", "/resources/sendings/{id}", "sendings:write"),

@@ -16,16 +16,16 @@ use crate::support::{
 };
 
 /// Longer than anything here takes; only a failure waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running `keyward serve`, ended with this.
-struct Served {
-    directory: tempfile::TempDir,
-    issuer: String,
+pub struct Served {
+    pub directory: tempfile::TempDir,
+    pub issuer: String,
     child: Child,
 }
 
-fn program(data: &Path, arguments: &[&str]) -> Command {
+pub fn program(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_keyward"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("KEYWARD_")) {
         command.env_remove(name);
@@ -39,7 +39,7 @@ fn free_port() -> u16 {
 }
 
 impl Served {
-    async fn start(scheme: &str, settings: &[&str]) -> Served {
+    pub async fn start(scheme: &str, settings: &[&str]) -> Served {
         let directory = tempfile::tempdir().unwrap();
         let port = free_port();
         let (listen, issuer) = (format!("127.0.0.1:{port}"), format!("{scheme}://localhost:{port}"));
@@ -71,11 +71,11 @@ impl Served {
     }
 
     /// Another command in the same directory.
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub fn run(&self, arguments: &[&str]) -> Output {
         program(self.directory.path(), arguments).stdin(Stdio::null()).output().unwrap()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
     }
 
@@ -91,7 +91,7 @@ impl Drop for Served {
     }
 }
 
-fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + String::from_utf8_lossy(&output.stderr).as_ref()
 }
 

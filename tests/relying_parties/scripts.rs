@@ -80,7 +80,7 @@ async fn openid_client_for_node_works() {
     };
     let mut node = Command::new("node");
     node.arg(script("node/party.mjs")).env("KEYWARD_TEST_NODE", folder);
-    let verified = run(node).await;
+    let verified = Box::pin(run(node)).await;
     assert_eq!(
         verified,
         [
@@ -106,7 +106,7 @@ async fn authlib_for_python_works() {
     };
     let mut python = Command::new(interpreter);
     python.arg(script("python/party.py"));
-    let verified = run(python).await;
+    let verified = Box::pin(run(python)).await;
     assert_eq!(
         verified,
         [

@@ -20,7 +20,7 @@ mod suspension;
 #[cfg(test)]
 mod tests;
 
-pub use document::{ClientDocument, ClientProperties};
+pub use document::{ClientDocument, ClientProperties, document};
 pub use input::ClientInput;
 pub use put::{check_new, put};
 pub use roles::{ClientRolesInput, set_roles};
@@ -187,7 +187,7 @@ fn note(
 ) -> Result<(), Refusal> {
     let shown = |found: Option<&Registered>| match found {
         Some(found) => {
-            let mut value = json!(document::document(found));
+            let mut value = json!(document(found));
             // the same once more
             value.as_object_mut().and_then(|members| members.remove("properties"));
             value["custom"] = json!(found.client.metadata.properties);
@@ -205,7 +205,7 @@ fn note(
 /// # Errors
 /// [`Code::NotFound`].
 pub fn get(conn: &mut Conn, actor: &Actor, id: &str) -> Result<ClientDocument, Refusal> {
-    Ok(document::document(&readable(conn, actor, id)?))
+    Ok(document(&readable(conn, actor, id)?))
 }
 
 /// Deletes a client with its secrets, grants and consents; its id is never used again.
@@ -236,7 +236,7 @@ pub fn list(conn: &mut Conn, filter: &ClientFilter, page: &Page) -> Result<Liste
     let mut served = store::client::resources_of(conn, &ids)?;
     Ok(listed.map(|(client, roles)| {
         let resources = served.remove(&client.id).unwrap_or_default();
-        document::document(&Registered { client, resources, roles })
+        document(&Registered { client, resources, roles })
     }))
 }
 

@@ -1,5 +1,6 @@
 //! The administrators' API.
 
+mod apply;
 mod audit;
 mod clients;
 mod lists;

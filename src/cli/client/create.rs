@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
-use super::{Refused, data_dir, load, out};
 use crate::{
-    config::ConfigArgs,
+    cli::{
+        Refused, out,
+        place::{Database, Kind as Of, Place, PlaceArgs, Server},
+        resource::FieldArgs,
+    },
     directory::{
         Actor, Precondition, Refusal,
         client::{
@@ -35,13 +38,6 @@ use crate::{
 /// The fewest characters of a secret that is brought along: nothing slows down the guessing of it.
 const MIN_SECRET: usize = 32;
 
-/// What to do with clients.
-#[derive(Debug, Subcommand)]
-pub enum ClientCommand {
-    /// Create a client; its secret is printed once and never again
-    Create(Box<CreateArgs>),
-}
-
 /// What to register (OpenID Connect Dynamic Client Registration §2).
 #[derive(Args, Debug)]
 pub struct CreateArgs {
@@ -54,8 +50,9 @@ pub struct CreateArgs {
     /// What it is for
     #[arg(long)]
     description: Option<String>,
-    /// Take the secret from the first line of standard input, at least 32 characters that a machine chose
-    #[arg(long, conflicts_with = "generate_secret")]
+    /// Take the secret from the first line of standard input, at least 32 characters that a machine chose; not with
+    /// --server
+    #[arg(long, conflicts_with_all = ["generate_secret", "server"])]
     secret_stdin: bool,
     /// Generate a secret; the default where the client authenticates with one
     #[arg(long)]
@@ -95,11 +92,13 @@ pub struct CreateArgs {
     /// The form of its access tokens
     #[arg(long, value_enum, default_value_t = Format::Jwt)]
     access_token_format: Format,
+    #[command(flatten)]
+    fields: FieldArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    config: ConfigArgs,
+    place: PlaceArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -112,9 +111,7 @@ enum Format {
 ///
 /// # Errors
 /// Everything that is wrong with what was asked for.
-pub async fn run(command: ClientCommand) -> anyhow::Result<()> {
-    let ClientCommand::Create(args) = command;
-    let config = load(&args.config)?;
+pub(super) async fn run(args: CreateArgs) -> anyhow::Result<()> {
     let given = if args.secret_stdin { Some(out::secret_from_stdin()?) } else { None };
     let jwks = match &args.jwks {
         Some(path) => Some(
@@ -123,13 +120,43 @@ pub async fn run(command: ClientCommand) -> anyhow::Result<()> {
         ),
         None => None,
     };
-    let app = data_dir::open_existing(config).await?;
+    let app = match Place::open(&args.place).await? {
+        Place::Database(Database { app }) => app,
+        Place::Server(server) => return create_over(server, &args, jwks.as_deref()).await,
+    };
     let (policy, now) = (Policy::of(&app.config), app.clock.now());
     let new = build(&args, jwks.as_deref(), given.as_ref(), &policy, now)?;
     let secret = secret(&new.registered.client, &args, given);
     create(&app.store, &new, secret.as_ref(), &policy, now).await?;
-    print(&new.registered, secret.as_ref().filter(|_| !args.secret_stdin), &args);
+    let shown = json!(client::document(&new.registered));
+    print(&shown, secret.as_ref().filter(|_| !args.secret_stdin), &args);
     Ok(())
+}
+
+/// The same over HTTP: a client, and then a secret.
+async fn create_over(server: Server, args: &CreateArgs, jwks: Option<&str>) -> anyhow::Result<()> {
+    let id = args.id.clone().unwrap_or_else(|| id::generate(crate::clock::Clock::System.now()));
+    let keys = jwks.map(serde_json::from_str::<Value>).transpose();
+    let keys = keys.map_err(|fault| Refused(vec![format!("--jwks: expected a JWK Set in JSON: {fault}")]))?;
+    let place = Place::Server(server);
+    let made = place.put(Of::Client, &id, body(args, keys)?, Precondition::Absent).await?;
+    let method = made["tokenEndpointAuthMethod"].as_str().unwrap_or_default();
+    let secret = match method.starts_with("client_secret") {
+        true => {
+            let added = place.add_secret(&id, about()).await.map_err(|error| {
+                error.context(format!("the client {id} was made, but without a secret: see client secret create"))
+            })?;
+            Some(SecretString::from(added["secret"].as_str().unwrap_or_default()))
+        }
+        false => None,
+    };
+    print(&made, secret.as_ref(), args);
+    Ok(())
+}
+
+/// What is said about a secret.
+fn about() -> Map<String, Value> {
+    Map::from_iter([("description".to_owned(), json!("from the command line"))])
 }
 
 /// A client that is to be made.
@@ -158,7 +185,8 @@ fn build(
             None
         }
     });
-    let body = body(args, keys);
+    let body = body(args, keys).map_err(|error| Refused(vec![error.to_string()]))?;
+    crate::web::body::sound(&Value::Object(body.clone())).map_err(|refusal| Refused(refused(&refusal.problem())))?;
     let (registered, wrong) =
         client::check_new(&id, body.clone(), policy, now).map_err(|refusal| Refused(refused(&refusal.problem())))?;
     let unreadable = !faults.is_empty();
@@ -178,7 +206,7 @@ fn build(
 }
 
 /// The arguments as the administrators' API would get them. What is not said gets its default there.
-fn body(args: &CreateArgs, jwks: Option<Value>) -> Map<String, Value> {
+fn body(args: &CreateArgs, jwks: Option<Value>) -> anyhow::Result<Map<String, Value>> {
     let mut body = Map::new();
     let mut say = |name: &str, value: Value| {
         if !value.is_null() {
@@ -206,7 +234,7 @@ fn body(args: &CreateArgs, jwks: Option<Value>) -> Map<String, Value> {
         Format::Opaque => AccessTokenFormat::Opaque,
     };
     say("accessTokenFormat", json!(format));
-    body
+    args.fields.body(body)
 }
 
 /// The flag for keys, with its alternative.
@@ -262,11 +290,10 @@ async fn create(
     let owner = new.registered.roles.iter().any(|role| role == role_key::OWNER);
     let prepared = secret.map(|secret| Prepared::of(secret.expose_secret(), now));
     let actor = Actor::command_line();
-    let about = Map::from_iter([("description".to_owned(), json!("from the command line"))]);
     let written = store.write(move |tx| {
         client::put(tx, &actor, &id, body.clone(), &Precondition::Absent, &policy, now)?;
         if let Some(prepared) = &prepared {
-            secrets::create(tx, &actor, &id, about.clone(), prepared, &Precondition::Exists, &policy)?;
+            secrets::create(tx, &actor, &id, about(), prepared, &Precondition::Exists, &policy)?;
         }
         // an owner ends the set-up, so that no link makes another one
         if owner && !store::setup::is_done(tx)? {
@@ -280,27 +307,28 @@ async fn create(
     })
 }
 
-fn print(new: &Registered, secret: Option<&SecretString>, args: &CreateArgs) {
-    let client = &new.client;
+/// Prints a client's document, in the names of OpenID Connect Dynamic Client Registration.
+fn print(client: &Value, secret: Option<&SecretString>, args: &CreateArgs) {
     let secret = secret.map(|secret| secret.expose_secret());
+    let scopes: Vec<&str> = client["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if args.json {
         let mut value = json!({
-            "client_id": client.id,
-            "client_name": client.name,
-            "redirect_uris": client.redirect_uris,
-            "post_logout_redirect_uris": client.post_logout_redirect_uris,
-            "grant_types": client.grant_types,
-            "scope": client.scopes.to_string(),
-            "token_endpoint_auth_method": client.auth_method.as_str(),
-            "resource_uris": new.resources,
-            "roles": new.roles,
+            "client_id": client["id"],
+            "client_name": client["name"],
+            "redirect_uris": client["redirectUris"],
+            "post_logout_redirect_uris": client["postLogoutRedirectUris"],
+            "grant_types": client["grantTypes"],
+            "scope": scopes.join(" "),
+            "token_endpoint_auth_method": client["tokenEndpointAuthMethod"],
+            "resource_uris": client["resourceUris"],
+            "roles": client["roles"],
         });
         if let Some(secret) = secret {
             value["client_secret"] = secret.into();
         }
         return out::json(&value);
     }
-    let mut text = format!("client_id:     {}\n", client.id);
+    let mut text = format!("client_id:     {}\n", client["id"].as_str().unwrap_or_default());
     if let Some(secret) = secret {
         text.push_str(&format!("client_secret: {secret}\n\nThe secret is not shown again.\n"));
     }
@@ -389,7 +417,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let mut config = crate::config::Config::defaults();
         config.data_dir = temporary.path().join("data");
-        let app = data_dir::open(config).await.unwrap();
+        let app = crate::cli::data_dir::open(config).await.unwrap();
         let now = app.clock.now();
         let jobs = ["--id", "jobs", "--name", "Jobs", "--resource", "https://api.example/"];
         let secret = SecretString::from("0123456789abcdef0123456789abcdef");

@@ -1,0 +1,137 @@
+//! `keyward export`.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufWriter, IsTerminal, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::PathBuf,
+};
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use super::{
+    Refused, file,
+    place::{Kind, Place, PlaceArgs},
+    resource,
+};
+use crate::directory::apply::portable;
+
+/// What to write, and where.
+#[derive(Args, Debug)]
+pub struct ExportArgs {
+    /// The format
+    #[arg(long, value_enum, default_value_t = Format::Toml)]
+    format: Format,
+    /// The file to write; an existing one is not overwritten [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Only this section; may be repeated
+    #[arg(long, value_enum, value_name = "SECTION")]
+    only: Vec<Section>,
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Toml,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Section {
+    Roles,
+    Clients,
+    Principals,
+}
+
+impl Section {
+    const fn kind(self) -> Kind {
+        match self {
+            Section::Roles => Kind::Role,
+            Section::Clients => Kind::Client,
+            Section::Principals => Kind::Principal,
+        }
+    }
+}
+
+/// Writes roles, clients and principals as a file for `keyward apply`, without secrets and passwords, page by page.
+///
+/// # Errors
+/// They cannot be read, or not be written.
+pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
+    let place = Place::open(&args.place).await?;
+    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.output {
+        None => Box::new(std::io::stdout()),
+        Some(path) => {
+            // who is who here is nobody else's business
+            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+            Box::new(file.with_context(|| format!("cannot write {}", path.display()))?)
+        }
+    });
+    let bar = bar("objects")?;
+    let wanted = |kind: &Kind| args.only.is_empty() || args.only.iter().any(|section| section.kind() == *kind);
+    let json = args.format == Format::Json;
+    let mut sections = 0;
+    #[allow(clippy::explicit_counter_loop)] // how many there were is asked afterwards
+    for kind in Kind::ALL.into_iter().filter(wanted) {
+        if json {
+            write!(out, "{}\n  \"{}\": [", if sections == 0 { "{" } else { "," }, kind.plural())?;
+        }
+        sections += 1;
+        let (mut entries, before) = (0, bar.position());
+        resource::walk(&place, kind, &query(kind), None, |rows, total| {
+            bar.set_length(before + total);
+            bar.inc(rows.len() as u64);
+            for row in rows {
+                let Value::Object(document) = row else { continue };
+                if document.get("system").is_some_and(|system| *system == true) {
+                    continue;
+                }
+                let entry = portable(document);
+                if json {
+                    write!(out, "{}\n    {}", if entries == 0 { "" } else { "," }, Value::Object(entry))?;
+                } else {
+                    let id = entry.get(kind.key()).and_then(Value::as_str).unwrap_or_default();
+                    let text = file::toml_entry(kind.plural(), &entry)
+                        .map_err(|fault| Refused(vec![format!("{} {id}: {fault}", kind.singular())]))?;
+                    writeln!(out, "{text}")?;
+                }
+                entries += 1;
+            }
+            Ok(())
+        })
+        .await?;
+        if json {
+            write!(out, "{}]", if entries == 0 { "" } else { "\n  " })?;
+        }
+    }
+    if json {
+        writeln!(out, "\n}}")?;
+    }
+    out.flush()?;
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// In an order that stays.
+fn query(kind: Kind) -> Vec<(&'static str, String)> {
+    let all = || ("includeSuspended", "true".to_owned());
+    match kind {
+        Kind::Role => Vec::new(),
+        Kind::Client => vec![all(), ("orderBy", "id".to_owned())],
+        Kind::Principal => vec![all()],
+    }
+}
+
+/// A progress bar on standard error, where that is a terminal.
+pub(super) fn bar(what: &str) -> anyhow::Result<ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return Ok(ProgressBar::hidden());
+    }
+    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {what}, {{per_sec}}, {{eta}} left");
+    Ok(ProgressBar::new(0).with_style(ProgressStyle::with_template(&template)?))
+}
