@@ -10,6 +10,7 @@ use crate::{
     fetch::Fetcher,
     hasher::Hasher,
     keys::{KeyRing, MasterKey, Sealer},
+    mail::Mailer,
     model::{key::SigningAlgorithm, time::Timestamp},
     store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
 };
@@ -35,6 +36,8 @@ pub struct Parts {
     pub hasher: Hasher,
     /// Guarded outgoing requests.
     pub fetch: Fetcher,
+    /// Outgoing mail.
+    pub mail: Mailer,
     /// What is sealed or authenticated under the master key.
     pub seals: Seals,
     /// What identities may do, compiled.
@@ -62,6 +65,8 @@ pub struct Seals {
     pub access_token: Sealer,
     /// Answers that are given again to a request that is made again.
     pub idempotency: Sealer,
+    /// Mails that wait to be sent.
+    pub mail: Sealer,
     /// Positions in lists.
     pub cursor: Sealer,
 }
@@ -77,6 +82,7 @@ impl Seals {
             refresh_successor: master.sealer("refresh successor"),
             access_token: master.sealer("access token"),
             idempotency: master.sealer("idempotency"),
+            mail: master.sealer("mail"),
             cursor: master.sealer("cursor"),
             master,
         }
@@ -122,9 +128,10 @@ impl App {
         let hasher = Hasher::new(&config.passwords);
         let fetch = Fetcher::new(&config.fetch)?;
         let seals = Seals::new(master);
+        let mail = Mailer::new(&config, seals.mail.clone())?;
         let keys = ArcSwap::from_pointee(keys);
         let (access, activity) = (AccessCache::default(), ActivityCache::default());
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, seals, access, activity })))
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, seals, access, activity })))
     }
 
     /// Makes what a server needs besides, where the issuer is the one that people reach it by: the built-in client of the

@@ -12,11 +12,13 @@
 //! | [`openapi`] | the description of the APIs, made of what their faces say, and its viewer |
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
 //! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
+//! | [`sendings`] | the face for programs that have mail sent: REST under `/resources/sendings` |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
 //! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token or a personal one, grant scopes |
 //! | [`app`] | what a handler may reach |
+//! | [`mail`] | outgoing mail: letters, the worker that delivers them, SMTP |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
 //! | [`hasher`] | argon2id on threads of its own |
@@ -48,8 +50,23 @@
 //!
 //! **Nothing stored per access token.** A token names its grant, session and its own `jti`; revocation acts on those,
 //! and every use on this server looks at them. So client_credentials writes nothing, and a revocation holds at once, on
-//! every node, since the database is asked. Signing keys are the one thing kept in memory: a generation row, read four
-//! times a second, tells of a rotation elsewhere.
+//! every node, since the database is asked. Two things are kept in memory. Signing keys: a generation row, read four
+//! times a second, tells of a rotation elsewhere. What an identity may do, compiled: each use reads two versions by
+//! primary key, which every write that changes it raises ([`store::access`]), so that it is exact on every node. A lease
+//! during which nobody asks was rejected: a permission that was taken away would hold on for its length.
+//!
+//! **An act is written once, below the faces.** What administrators and people do lies in [`directory`], over one
+//! transaction: it checks who acts, keeps the rules, writes, and notes the change in the audit log. REST, self service,
+//! pages and command line call it. The permission stands in a handler's signature besides ([`web::caller`]), so that
+//! none is without.
+//!
+//! **Administrators' writes happen one after the other.** They begin by raising the generation, whose row lock orders
+//! them on every node; so what was checked (an owner remains, a role is free, nobody rises) still holds when it is
+//! written. Serializable transactions were the rejected option: they fail where nothing was wrong, and the embedded
+//! database has no use for them. Sign-ins and tokens do not wait for this.
+//!
+//! **409 where a version does not match**, not 412: two people met, and the second is told so. A condition in the header
+//! or the version in the body mean the same.
 //!
 //! **oxide-auth's machines, not its flows.** The machines are pure and check the RFC 6749 core; the stock loops,
 //! serialisers and frontends answer with wrong codes and keys (see [`oauth::flow`]), so ours drive the machines.
@@ -61,6 +78,9 @@
 //! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
 //! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
 //!
+//! **A mail rather twice than never.** Whoever dies between the mail server's word and the commit that notes it does not
+//! know whether the mail was accepted. It is sent again, under the same `Message-ID`; to give it up would lose links that
+//! people wait for (see [`mail`]).
 //! **Lists are found by position, along an index that ends the search.** Counting rows off costs more with every page,
 //! and a scan for a total with every row; so pages continue from a sealed position, totals are kept by triggers or
 //! counted up to 200, and members of roles, attribute values and runs of characters lie in the order of registration.
@@ -84,11 +104,13 @@ pub mod hasher;
 pub mod iam;
 pub mod identity;
 pub mod keys;
+pub mod mail;
 pub mod me;
 pub mod model;
 pub mod oauth;
 pub mod openapi;
 pub mod pages;
+pub mod sendings;
 pub mod server;
 pub mod store;
 pub mod telemetry;

@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    iam, me, oauth, openapi, pages,
+    iam, me, oauth, openapi, pages, sendings,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -103,6 +103,8 @@ pub struct Running {
     draining: health::Draining,
     refusals: (refusals::Refusals, App),
     server: Option<JoinHandle<io::Result<()>>>,
+    /// Ends by itself once the mailer was told to stop.
+    mail: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
 }
 
@@ -120,7 +122,15 @@ impl Running {
         if let Some(server) = self.server.take() {
             let _ = server.await;
         }
-        self.refusals.0.flush(&self.refusals.1).await;
+        let app = &self.refusals.1;
+        self.refusals.0.flush(app).await;
+        app.mail.stop();
+        if let Some(mut mail) = self.mail.take() {
+            let patience = if graceful { app.config.shutdown_timeout } else { Duration::ZERO };
+            if tokio::time::timeout(patience, &mut mail).await.is_err() {
+                mail.abort();
+            }
+        }
     }
 
     /// Returns when the server ends by itself, which is a failure.
@@ -137,7 +147,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.background.iter().for_each(JoinHandle::abort);
+        self.background.iter().chain(&self.mail).for_each(JoinHandle::abort);
         if self.server.is_some() {
             // sends the command at once; nobody waits for the answer
             drop(self.handle.stop(false));
@@ -181,6 +191,7 @@ pub fn start_with(
         let (app, draining, refusals) = data.clone();
         let docs = app.config.iam.docs;
         let body = app.config.limits.body_bytes;
+        let mail_bytes = app.config.mail.max_bytes;
         let secure = app.config.secure();
         let base = app.config.base_path().to_owned();
         actix_web::App::new()
@@ -205,6 +216,7 @@ pub fn start_with(
                     .configure(oauth::routes)
                     .configure(iam::mount)
                     .configure(me::mount)
+                    .configure(|cfg| sendings::mount(cfg, mail_bytes))
                     .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)
@@ -242,8 +254,9 @@ pub fn start_with(
         tokio::spawn(refusals.clone().follow(app.clone())),
         tokio::spawn(app.clone().purge_expired()),
     ];
+    let mail = Some(tokio::spawn(app.mail.clone().run(app.store.clone(), app.clock.clone())));
     let refusals = (refusals, app);
-    Ok(Running { addresses, handle, draining, refusals, server: Some(tokio::spawn(server)), background })
+    Ok(Running { addresses, handle, draining, refusals, server: Some(tokio::spawn(server)), mail, background })
 }
 
 fn wrong_method(req: &HttpRequest, allow: &str) -> HttpResponse {

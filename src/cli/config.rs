@@ -69,10 +69,11 @@ pub fn check(loaded: &Loaded) -> String {
         None => "no configuration file was read".to_owned(),
     };
     format!(
-        "The configuration is sound ({file}).\n  issuer:   {}\n  listen:   {}\n  database: {}\n",
+        "The configuration is sound ({file}).\n  issuer:   {}\n  listen:   {}\n  database: {}\n  mail:     {}\n",
         config.issuer(),
         listen.join(", "),
-        config.database()
+        config.database(),
+        config.mail
     )
 }
 
@@ -203,7 +204,8 @@ mod tests {
         assert_eq!(
             check(&loaded(&[])),
             "The configuration is sound (no configuration file was read).\n  issuer:   http://localhost:8080\n  \
-             listen:   127.0.0.1:8080\n  database: sqlite://./keyward-data/keyward.db\n"
+             listen:   127.0.0.1:8080\n  database: sqlite://./keyward-data/keyward.db\n  mail:     \
+             none is sent\n"
         );
     }
 

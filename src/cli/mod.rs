@@ -19,6 +19,7 @@ pub mod export;
 pub mod file;
 pub mod healthcheck;
 pub mod key;
+pub mod mail;
 pub mod migrate;
 pub mod out;
 pub mod place;
@@ -59,6 +60,9 @@ enum Command {
     /// Look at the signing keys, or rotate them
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// See whether mail arrives
+    #[command(subcommand)]
+    Mail(mail::MailCommand),
     /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Manage clients
@@ -120,6 +124,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Config(command) => config::run(&command),
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Key(command) => key::run(command).await,
+        Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,

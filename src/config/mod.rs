@@ -16,6 +16,7 @@ pub mod duration;
 pub mod fault;
 mod issuer;
 mod layers;
+mod mail;
 pub mod options;
 pub mod table;
 mod validate;
@@ -28,7 +29,8 @@ pub use args::ConfigArgs;
 pub use database::{DatabaseTarget, DatabaseUrl};
 pub use fault::{ConfigErrors, Fault, Origin, Origins};
 pub use options::{
-    Bootstrap, Branding, Config, Fetch, Keys, Limits, Log, LogFormat, Login, Passwords, Sessions, Tokens,
+    Bootstrap, Branding, Config, Fetch, Keys, Limits, Log, LogFormat, Login, Mail, MailSecurity, Passwords, Sessions,
+    Tokens,
 };
 
 use fault::Report;

@@ -55,7 +55,8 @@ options! {
         /// How many threads answer requests, from 1 to 1024.
         workers: Option<usize> = None, shown "the number of cores";
 
-        /// How long a stopping server waits for the requests that it has begun.
+        /// How long a stopping server waits for the requests that it has begun, and then for the SMTP server's word on
+        /// mails that are under way.
         shutdown_timeout: Duration = seconds(30), within seconds(0)..=minutes(10);
     }
 
@@ -214,6 +215,72 @@ options! {
         docs: bool = true;
     }
 
+    /// Outgoing mail. Without `mail.host` and `mail.directory` the server sends none, and says so to who asks it to.
+    [mail] Mail {
+        /// The SMTP server that takes the mail, by name or address.
+        host: Option<String> = None;
+
+        /// Its port, from 1 to 65535.
+        port: Option<u32> = None, shown "587 with `starttls`, 465 with `tls`, 25 with `none`";
+
+        /// How the connection is encrypted: `tls` from the first byte on, `starttls` before anything is said, or `none`.
+        /// A server that does not offer it gets no mail. `none` is only for loopback, unless `mail.allow_unencrypted`.
+        security: MailSecurity = MailSecurity::StartTls;
+
+        /// Allows `none` with a server that is not on loopback: mails, and a password, can be read on their way.
+        allow_unencrypted: bool = false;
+
+        /// Certificate authorities (PEM) to trust besides those that browsers trust, for a server of one's own.
+        ca_certificates: Option<PathBuf> = None;
+
+        /// The name to authenticate with; only together with `mail.password`.
+        user: Option<String> = None;
+
+        /// The password to authenticate with.
+        password: Option<SecretString> = None;
+
+        /// The address that mails come from. Must be set for mail to be sent.
+        from: Option<String> = None;
+
+        /// The name that mails come from.
+        from_name: Option<String> = None, shown "`branding.name`";
+
+        /// The domains, besides that of `mail.from`, from which callers of the API may send.
+        from_domains: Vec<String> = Vec::new();
+
+        /// For development: mails become `.eml` files in this directory and go nowhere.
+        directory: Option<PathBuf> = None;
+
+        /// How many mails leave in a minute, from all servers of one database together.
+        rate: u32 = 600, within 1..=60_000;
+
+        /// To how many recipients one caller of the API may write in a minute.
+        caller_rate: u32 = 120, within 1..=60_000;
+
+        /// How long after a failed attempt the next one follows, up to a quarter longer: one for each retry, at most three.
+        retry_delays: Vec<Duration> = vec![minutes(1), minutes(15), hours(4)];
+
+        /// How long the SMTP server may take until it is ready for a mail: connection, encryption, authentication,
+        /// addresses.
+        timeout: Duration = minutes(1), within millis(100)..=minutes(10);
+
+        /// How long the SMTP server may take to accept what it was given (RFC 5321 §4.5.3.2.6: ten minutes, because who
+        /// gives up earlier may send a mail twice).
+        acceptance_timeout: Duration = minutes(10), within millis(100)..=hours(1);
+
+        /// How many connections one server keeps to the SMTP server.
+        connections: usize = 2, within 1..=64;
+
+        /// The most bytes that the texts of one mail may have together.
+        max_bytes: usize = 262_144, within 1024..=4_194_304;
+
+        /// How long it can be looked up what became of a mail.
+        retention: Duration = days(90), within hours(1)..=days(3650);
+
+        /// People who sign in with a browser that they have not used before are told by mail.
+        sign_in_notices: bool = true;
+    }
+
     /// What a request may cost.
     [limits] Limits {
         /// The most bytes of a form or a JSON body.
@@ -224,6 +291,51 @@ options! {
     [branding] Branding {
         /// What the pages call this place.
         name: String = "Keyward".to_owned();
+    }
+}
+
+/// How the connection to the SMTP server is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MailSecurity {
+    /// In the clear, then encrypted before anything is said (RFC 3207); required, not tried.
+    StartTls,
+    /// From the first byte on (RFC 8314 §3.3).
+    Tls,
+    /// Not at all.
+    None,
+}
+
+impl MailSecurity {
+    /// The port where servers usually listen for it.
+    pub const fn usual_port(self) -> u16 {
+        match self {
+            MailSecurity::StartTls => 587,
+            MailSecurity::Tls => 465,
+            MailSecurity::None => 25,
+        }
+    }
+}
+
+impl FromStr for MailSecurity {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "starttls" => Ok(MailSecurity::StartTls),
+            "tls" => Ok(MailSecurity::Tls),
+            "none" => Ok(MailSecurity::None),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for MailSecurity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            MailSecurity::StartTls => "starttls",
+            MailSecurity::Tls => "tls",
+            MailSecurity::None => "none",
+        })
     }
 }
 

@@ -599,3 +599,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_does_not_fit_together_about_mail_is_told_at_once() {
+    let mail = |text: &str| file(&format!("[mail]\n{text}"));
+    let sound = "host = 'smtp.example.org'\nfrom = 'no-reply@example.org'\n";
+    let config = mail(sound).config();
+    assert_eq!((config.mail.smtp_port(), config.mail.is_configured()), (587, true));
+    assert_eq!(config.mail.to_string(), "by smtp.example.org:587 (starttls) from no-reply@example.org");
+    assert_eq!(mail(&format!("{sound}security = 'tls'\n")).config().mail.smtp_port(), 465);
+    assert!(!Config::defaults().mail.is_configured());
+    mail("host = 'localhost'\nsecurity = 'none'\nfrom = 'a@example.org'\n").config();
+    mail(&format!("{sound}security = 'none'\nallow_unencrypted = true\n")).config();
+    for (text, keys) in [
+        ("host = 'smtp.example.org'\n", &["mail.from"][..]),
+        ("directory = '/tmp'\n", &["mail.from"]),
+        ("from = 'no-reply@example.org'\n", &["mail.from"]),
+        ("user = 'x'\npassword = 'y'\n", &["mail.user", "mail.password"]),
+        ("host = 'smtp://x'\nfrom = 'example.org'\nport = 70000\n", &["mail.port", "mail.host", "mail.from"]),
+        (&format!("{sound}directory = '/tmp'\n"), &["mail.directory"]),
+        (&format!("{sound}user = 'x'\n"), &["mail.user"]),
+        (&format!("{sound}password = 'hush'\n"), &["mail.password"]),
+        (&format!("{sound}security = 'none'\n"), &["mail.security"]),
+        (&format!("{sound}ca_certificates = '/no/such/file'\n"), &["mail.ca_certificates"]),
+        (&format!("{sound}from_name = ' '\n"), &["mail.from_name"]),
+        (&format!("{sound}from_domains = ['a b']\n"), &["mail.from_domains"]),
+        (&format!("{sound}retry_delays = ['1m', '1m', '1m', '1m']\n"), &["mail.retry_delays"]),
+        (&format!("{sound}retry_delays = ['2m', '1m']\n"), &["mail.retry_delays"]),
+        (&format!("{sound}retry_delays = ['0s']\n"), &["mail.retry_delays"]),
+    ] {
+        let errors = mail(text).load().map(|_| ()).expect_err(text);
+        let found: Vec<&str> = errors.0.iter().map(|fault| fault.key.as_str()).collect();
+        assert_eq!(found, keys, "{text}");
+        assert!(!errors.to_string().contains("hush"));
+    }
+}

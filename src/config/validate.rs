@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, DatabaseTarget, duration, fault::Report, issuer};
+use super::{Config, DatabaseTarget, duration, fault::Report, issuer, mail};
 use crate::model::key::SigningAlgorithm;
 
 /// The fewest characters of a secret that a machine is configured with: nothing slows down the guessing of it.
@@ -20,6 +20,7 @@ pub(super) fn validate(config: &mut Config, report: &mut Report) {
     ordered(config, report);
     passwords(config, report);
     bootstrap(config, report);
+    mail::validate(config, report);
     if let Err(problem) = check_filter(&config.log.level) {
         report.complain(&["log.level"], problem);
     }

@@ -11,7 +11,11 @@ use std::{
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::{database::DatabaseUrl, duration, options::LogFormat};
+use super::{
+    database::DatabaseUrl,
+    duration,
+    options::{LogFormat, MailSecurity},
+};
 use crate::model::key::SigningAlgorithm;
 
 /// A value as it was given, before its option's type has had a look at it.
@@ -209,6 +213,7 @@ macro_rules! from_text {
 from_text! {
     SocketAddr, "an address and a port such as 127.0.0.1:8080 or [::1]:8080";
     LogFormat, "text or json";
+    MailSecurity, "starttls, tls or none";
 }
 
 impl Value for SigningAlgorithm {

@@ -45,7 +45,7 @@ pub struct Actor {
     pub id: Option<String>,
     /// The client whose token it is.
     pub client_id: Option<String>,
-    /// Whether it has the role that may do everything; what the token allows may be less.
+    /// Whether it has the role that may do everything, and a token that was not narrowed.
     pub owner: bool,
     /// What it may do now, with this token.
     pub permissions: Permissions,

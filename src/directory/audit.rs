@@ -1,10 +1,10 @@
 //! What the audit log is told about a change.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::Actor;
 use crate::{
-    model::{id, time::Timestamp},
+    model::{id, secret::SecretHash, time::Timestamp},
     store::{
         self, Tx,
         audit::{Change, Event},
@@ -13,8 +13,27 @@ use crate::{
 
 /// The most changes that one event names.
 const MAX_CHANGES: usize = 100;
-/// The most characters of a value that an event shows.
+/// The most characters of a text that an event shows, and of a list that it shows whole.
 const MAX_VALUE: usize = 1024;
+/// What is named first: by these somebody gains or loses something.
+const WEIGHTY: [&str; 16] = [
+    "roles",
+    "acl",
+    "accessAttributes",
+    "scopes",
+    "redirectUris",
+    "grantTypes",
+    "tokenEndpointAuthMethod",
+    "firstParty",
+    "jwks",
+    "jwksUri",
+    "resourceUris",
+    "email",
+    "phone",
+    "suspendedAt",
+    "holders",
+    "type",
+];
 
 /// On what something was done.
 #[derive(Clone, Copy, Debug)]
@@ -63,49 +82,59 @@ pub fn event(actor: &Actor, action: &str, kind: &str, target: Option<&str>, now:
     }
 }
 
-/// The members that differ, but for the version, which always does.
+/// The members that differ, but for the version, which always does; what weighs most comes first. Where there are more
+/// than can be named, the last change says how many.
 pub fn changes(before: &Value, after: &Value) -> Vec<Change> {
     let mut found = Vec::new();
     compare("", before, after, &mut found);
-    found.truncate(MAX_CHANGES);
+    found.sort_by_key(|change| !WEIGHTY.iter().any(|name| is_within(&change.path, name)));
+    if found.len() > MAX_CHANGES {
+        let more = found.len() - MAX_CHANGES;
+        found.truncate(MAX_CHANGES);
+        found.push(Change { path: String::new(), from: Value::Null, to: json!(format!("{more} more members")) });
+    }
     found
 }
 
+fn is_within(path: &str, name: &str) -> bool {
+    let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(name));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 fn compare(path: &str, before: &Value, after: &Value, found: &mut Vec<Change>) {
-    if before == after || found.len() >= MAX_CHANGES {
+    if before == after {
         return;
     }
-    let empty = Map::new();
-    let members = |value: &'_ Value| value.as_object().cloned();
-    match (members(before), members(after)) {
-        (None, None) => {
-            found.push(Change { path: path.to_owned(), from: short(before), to: short(after) });
-        }
-        (old, new) if path.is_empty() || (old.is_some() && new.is_some()) => {
-            let (old, new) = (old.unwrap_or_else(|| empty.clone()), new.unwrap_or(empty));
-            let mut names: Vec<&String> =
-                old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))).collect();
-            names.sort();
-            for name in names {
-                let (from, to) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
-                if path.is_empty() && name == "eTag" {
-                    continue;
-                }
-                compare(&format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")), from, to, found);
-            }
+    match (before, after) {
+        (Value::Object(old), Value::Object(new)) => members(path, old, new, found),
+        (Value::Object(old), Value::Null) if path.is_empty() => members(path, old, &Map::new(), found),
+        (Value::Null, Value::Object(new)) if path.is_empty() => members(path, &Map::new(), new, found),
+        // of a long list what went and what came, each whole: nothing hides behind what stayed
+        (Value::Array(old), Value::Array(new)) if before.to_string().len().max(after.to_string().len()) > MAX_VALUE => {
+            let only = |these: &[Value], those: &[Value]| -> Value {
+                these.iter().filter(|member| !those.contains(member)).cloned().collect()
+            };
+            found.push(Change { path: path.to_owned(), from: only(old, new), to: only(new, old) });
         }
         _ => found.push(Change { path: path.to_owned(), from: short(before), to: short(after) }),
     }
 }
 
-/// A value that is not too long to be kept for every change of it.
+fn members(path: &str, old: &Map<String, Value>, new: &Map<String, Value>, found: &mut Vec<Change>) {
+    let mut names: Vec<&String> = old.keys().chain(new.keys().filter(|name| !old.contains_key(*name))).collect();
+    names.sort();
+    for name in names.into_iter().filter(|name| !path.is_empty() || *name != "eTag") {
+        let (from, to) = (old.get(name).unwrap_or(&Value::Null), new.get(name).unwrap_or(&Value::Null));
+        compare(&format!("{path}/{}", name.replace('~', "~0").replace('/', "~1")), from, to, found);
+    }
+}
+
+/// A value that is not too long to be kept for every change of it. Of a long text the beginning, and a digest, so that two
+/// that differ look different.
 fn short(value: &Value) -> Value {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+    let Value::String(text) = value else { return value.clone() };
     match text.char_indices().nth(MAX_VALUE) {
-        Some((at, _)) => Value::String(format!("{}…", &text[..at])),
+        Some((at, _)) => json!(format!("{}… (SHA-256 {})", &text[..at], SecretHash::of(text).as_str())),
         None => value.clone(),
     }
 }
@@ -130,7 +159,21 @@ mod tests {
             ]
         );
         assert_eq!(changes(&Value::Null, &json!({"name": "Ada"})), [change("/name", json!(null), json!("Ada"))]);
-        let long = changes(&json!({"a": "x".repeat(5000)}), &Value::Null);
-        assert_eq!(long[0].from.as_str().unwrap().chars().count(), MAX_VALUE + 1);
+        let long = changes(&json!({"a": "x".repeat(5000)}), &json!({"a": format!("{}y", "x".repeat(5000))}));
+        assert!(long[0].from != long[0].to && long[0].from.as_str().unwrap().starts_with("xxx"));
+    }
+
+    #[test]
+    fn nothing_hides_behind_many_others() {
+        let entries: Vec<Value> = (0..60).map(|n| json!({"resource": [format!("some/long/resource/{n}")]})).collect();
+        let mut more = entries.clone();
+        more.push(json!({"resource": ["*"]}));
+        let found = changes(&json!({"acl": {"entries": entries}}), &json!({"acl": {"entries": more}}));
+        assert_eq!((&found[0].from, &found[0].to), (&json!([]), &json!([{"resource": ["*"]}])));
+
+        let custom: Map<String, Value> = (0..150).map(|n| (format!("k{n}"), json!(n))).collect();
+        let found = changes(&json!({"custom": {}, "roles": []}), &json!({"custom": custom, "roles": ["a:b"]}));
+        assert_eq!((found[0].path.as_str(), found.len()), ("/roles", MAX_CHANGES + 1));
+        assert_eq!(found[MAX_CHANGES].to, "51 more members");
     }
 }

@@ -41,8 +41,8 @@ pub struct EmailChangeDocument {
     /// The person, to be given together with the secret
     #[schema(format = "uuid", example = "0190a3c2-7b00-7000-8000-000000000001")]
     pub identity_id: String,
-    /// What proves the address, for 24 hours and once; only where the application itself sends it there
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What proves the address, for 24 hours and once; only where the application itself sends it there, null where this
+    /// server mails the link
     #[schema(example = "kwev_q1Yp9m0c5S8uJx2w7T4oL6nR3vB1zK0eF9hD2gA5iCk")]
     pub secret: Option<String>,
     /// The new address

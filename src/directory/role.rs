@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     model::{
-        permission::{Acl, AclInput, Attributes},
-        problem::Code,
+        permission::{Acl, AclInput, Attributes, Visibility},
+        problem::{Code, Problem},
         role_key,
         secret::random_text,
         time::Timestamp,
@@ -24,6 +24,8 @@ use crate::{
 const RESOURCE: &str = "iam/roles";
 /// The most characters of a description.
 const MAX_DESCRIPTION: usize = 1000;
+/// The most holders of a deleted role that its event names.
+const MAX_HOLDERS: i64 = 1000;
 
 /// A role, as it is answered.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -143,8 +145,9 @@ pub fn put(
         etag: String::new(),
     });
     if let Some(description) = input.description {
-        if description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
-            let message = format!("expected at most {MAX_DESCRIPTION} characters");
+        let sound = |text: &String| text.chars().count() <= MAX_DESCRIPTION && !text.chars().any(is_unsound);
+        if description.as_ref().is_some_and(|text| !sound(text)) {
+            let message = format!("expected at most {MAX_DESCRIPTION} characters, and no control characters");
             return Err(Refusal::at(Code::FieldInvalid, "/description", message));
         }
         role.description = description;
@@ -205,24 +208,31 @@ pub fn delete(
     let holders = store::identity::having_role(tx, key, 11)?;
     if !holders.is_empty() && !force {
         let many = if holders.len() > 10 { "more than 10".to_owned() } else { holders.len().to_string() };
-        return Err(crate::model::problem::Problem::new(
+        let problem = Problem::new(
             Code::RoleInUse,
             format!("expected that nobody has the role, but {many} have; ?force=true takes it away from them"),
-        )
-        .with(json!({ "identities": holders.iter().take(10).collect::<Vec<_>>() }))
+        );
+        // who they are is for whoever may read them
+        let reads = |resource| actor.permissions.visibility(resource, "read") == Visibility::All;
+        return Err(match reads("iam/principals") && reads("iam/clients") {
+            true => problem.with(json!({ "identities": holders.iter().take(10).collect::<Vec<_>>() })),
+            false => problem,
+        }
         .into());
     }
+    let mut before = json!(document(&role));
+    if !holders.is_empty() {
+        before["holders"] = json!(store::identity::having_role(tx, key, MAX_HOLDERS)?);
+        store::identity::renew_etags_of_holders(tx, key, &random_text::<12>(), now)?;
+    }
     store::role::delete(tx, key)?;
-    audit::note(
-        tx,
-        actor,
-        "role.delete",
-        Target { kind: "role", id: key },
-        &json!(document(&role)),
-        &Value::Null,
-        now,
-    )?;
+    audit::note(tx, actor, "role.delete", Target { kind: "role", id: key }, &before, &Value::Null, now)?;
     Ok(())
+}
+
+/// Control characters other than line breaks.
+fn is_unsound(c: char) -> bool {
+    c.is_control() && c != '\n'
 }
 
 fn protected(key: &str) -> Refusal {

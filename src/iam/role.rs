@@ -9,6 +9,7 @@ use crate::{
         Precondition,
         role::{self, RoleDocument, RoleInput},
     },
+    model::permission::Attributes,
     store::listing::roles,
     web::{
         answer,
@@ -44,7 +45,9 @@ pub struct RoleList {
     responses((status = 200, body = RoleList)),
     security(("oauth" = ["iam/roles:read"]))
 )]
-pub async fn list(_caller: Caller<RolesRead>, req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+pub async fn list(caller: Caller<RolesRead>, req: HttpRequest, app: web::Data<App>) -> Result<HttpResponse, Declined> {
+    // roles carry no attributes: a permission under a condition shows none of them
+    caller.actor.must("iam/roles", "read", &Attributes::new())?;
     let sealer = &app.seals.cursor;
     let query = ListQuery::parse(req.query_string(), &ROLES, sealer)?;
     let (prefix, page) = (query.text("prefix").unwrap_or_default(), query.page.clone());

@@ -24,6 +24,42 @@ pub fn key(text: &str) -> String {
     text.trim().to_lowercase()
 }
 
+/// The address as SMTP without extensions takes it: ASCII, the domain as in DNS (RFC 5890 §2.3.2.1), the local part a
+/// dot-atom (RFC 5321 §4.1.2) of at most 64 characters. Nothing in it can end a header or a command.
+///
+/// # Errors
+/// What was expected and what was got.
+pub fn on_the_wire(text: &str) -> Result<String, String> {
+    let expected = |what: &str| format!("expected {what}, got '{}'", super::id::shown(text));
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(expected("an email address such as ada@example.org"));
+    }
+    let email: Email = text.parse()?;
+    let (local, domain) = email.0.rsplit_once('@').ok_or_else(|| expected("an email address"))?;
+    let atext = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c);
+    let dot_atom = local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(atext));
+    if !dot_atom || local.len() > 64 {
+        return Err(expected("at most 64 unquoted ASCII characters before the '@'"));
+    }
+    let domain = match url::Host::parse(domain) {
+        Ok(url::Host::Domain(ascii)) if is_domain(&ascii) && !domain.contains('%') => ascii,
+        _ => return Err(expected("a domain after the '@'")),
+    };
+    match local.len() + 1 + domain.len() {
+        ..=254 => Ok(format!("{local}@{domain}")),
+        _ => Err(expected("at most 254 characters")),
+    }
+}
+
+/// Whether it is the name of a host: labels of letters, digits and hyphens (RFC 1123 §2.1).
+pub fn is_domain(text: &str) -> bool {
+    let label = |label: &str| {
+        let bytes = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        (1..=63).contains(&label.len()) && bytes && !label.starts_with('-') && !label.ends_with('-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}
+
 impl FromStr for Email {
     type Err = String;
 
@@ -51,6 +87,46 @@ mod tests {
         let typed: Email = " Ada@Example.ORG ".parse().unwrap();
         assert_eq!(typed.as_str(), "Ada@Example.ORG");
         assert_eq!(typed.key(), "ada@example.org");
+    }
+
+    #[test]
+    fn on_the_wire_an_address_is_ascii_and_cannot_break_out() {
+        let wire = |text: &str| on_the_wire(text).unwrap_or_default();
+        assert_eq!(wire("Ada+a.b@Example.ORG"), "Ada+a.b@example.org");
+        assert_eq!(wire("ada@bücher.example"), "ada@xn--bcher-kva.example");
+        assert_eq!(wire("root@localhost"), "root@localhost");
+        let long = format!("{}@x.org", "a".repeat(65));
+        for bad in [
+            "",
+            "ada",
+            "ada@",
+            "@x.org",
+            " ada@x.org",
+            "ada@x.org ",
+            "ada@x.org\n",
+            "ada@x.org\r\nBcc: b@x.org",
+            "ada\u{85}@x.org",
+            "\"a b\"@x.org",
+            "\"a\"@x.org",
+            "a,b@x.org",
+            "a@b@x.org",
+            "ada@x.org,b@x.org",
+            "<ada@x.org>",
+            "Ada <ada@x.org>",
+            "ada@[127.0.0.1]",
+            "ada@127.0.0.1",
+            "ada@1",
+            "ada@-x.org",
+            "ada@x..org",
+            "ada@ex%41mple.org",
+            "ädä@x.org",
+            ".ada@x.org",
+            "ada.@x.org",
+            "a..b@x.org",
+            &long,
+        ] {
+            assert!(on_the_wire(bad).is_err(), "{bad:?} became {}", wire(bad));
+        }
     }
 
     #[test]

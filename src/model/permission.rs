@@ -120,10 +120,8 @@ pub struct Acl {
 #[allow(dead_code)] // what describes the input; AclEntry reads it
 pub struct AclEntryInput {
     /// Resource paths or patterns
-    #[schema(inline)]
     resource: OneOrMany,
     /// Permissions; `*` is any
-    #[schema(inline)]
     permission: OneOrMany,
     /// Where not empty, the entry holds only for objects that share a value with the holder under each key
     #[serde(default, rename = "attributeKeys")]
@@ -198,8 +196,18 @@ impl Acl {
                      and {MAX_ATTRIBUTE_KEYS} attribute keys"
                 ));
             }
+            let sound = |key: &String| (1..=64).contains(&key.len()) && !key.chars().any(char::is_control);
+            if !entry.attribute_keys.iter().all(sound) {
+                return Err(format!(
+                    "entry {n}: expected attribute keys of 1 to 64 characters, none of them a control one"
+                ));
+            }
             for resource in &entry.resource {
                 for action in &entry.permission {
+                    if action.contains(':') {
+                        let shown = super::id::shown(action);
+                        return Err(format!("entry {n}: expected a permission without ':', got '{shown}'"));
+                    }
                     format!("{resource}:{action}").parse::<Permission>().map_err(|e| format!("entry {n}: {e}"))?;
                 }
             }
@@ -267,6 +275,13 @@ impl Permissions {
             }
         }
         Permissions { rules, attributes: attributes.clone() }
+    }
+
+    /// Whether this is everything, under no condition.
+    pub fn allow_everything(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            rule.keys.is_empty() && matches!(rule.permission.resource(), "*" | "*/*") && rule.permission.action() == "*"
+        })
     }
 
     /// The attributes of whoever holds this.
@@ -460,6 +475,71 @@ mod tests {
 
     fn permission() -> impl proptest::strategy::Strategy<Value = String> {
         "(\\*|[ab](/[ab]){0,2}(/\\*)?):(\\*|[rw])"
+    }
+
+    /// Lists as somebody could write them, with conditions.
+    fn acls() -> impl proptest::strategy::Strategy<Value = Vec<Acl>> {
+        use proptest::{collection::vec, prelude::*, sample::subsequence};
+        let entry =
+            (vec("(\\*|[ab](/[ab]){0,2}(/\\*)?)", 1..3), vec("(\\*|[rw])", 1..3), subsequence(vec!["k", "l"], 0..3));
+        let entry = entry.prop_map(|(resource, permission, keys)| AclEntry {
+            resource,
+            permission,
+            attribute_keys: keys.into_iter().map(str::to_owned).collect(),
+        });
+        vec(vec(entry, 0..4).prop_map(|entries| Acl { entries }), 0..4)
+    }
+
+    fn attributes() -> impl proptest::strategy::Strategy<Value = Attributes> {
+        proptest::collection::btree_map("[kl]", proptest::collection::vec("[123]", 0..3), 0..3)
+    }
+
+    /// What the rules say, word by word.
+    fn allowed(acls: &[Acl], mine: &Attributes, resource: &str, action: &str, object: &Attributes) -> bool {
+        let path = |pattern: &str| {
+            let pattern: Vec<&str> = pattern.strip_suffix("/*").unwrap_or(pattern).split('/').collect();
+            pattern == ["*"] || resource.split('/').collect::<Vec<_>>().starts_with(&pattern)
+        };
+        let shared = |key: &String| {
+            let (mine, theirs) =
+                (mine.get(key).cloned().unwrap_or_default(), object.get(key).cloned().unwrap_or_default());
+            mine.iter().any(|value| theirs.contains(value))
+        };
+        acls.iter().flat_map(|acl| &acl.entries).any(|entry| {
+            entry.resource.iter().any(|pattern| path(pattern))
+                && entry.permission.iter().any(|permission| permission == "*" || permission == action)
+                && entry.attribute_keys.iter().all(shared)
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_decision_is_what_the_rules_say(acls in acls(), mine in attributes(), object in attributes(), resource in "[ab](/[ab]){0,3}", action in "[rw]") {
+            let held = Permissions::compile(&acls, &mine);
+            let expected = allowed(&acls, &mine, &resource, &action, &object);
+            proptest::prop_assert_eq!(held.allows_on(&resource, &action, &object), expected);
+            // lists see exactly what single reads see
+            proptest::prop_assert_eq!(held.visibility(&resource, &action).shows(&object), expected);
+            // who may do it with some object may do it at all
+            proptest::prop_assert!(!expected || held.allows(&resource, &action));
+        }
+
+        #[test]
+        fn roles_add_up(acls in acls(), more in acls(), mine in attributes(), object in attributes(), resource in "[ab](/[ab]){0,3}", action in "[rw]") {
+            let (one, other) = (Permissions::compile(&acls, &mine), Permissions::compile(&more, &mine));
+            let together = Permissions::compile(acls.iter().chain(&more), &mine);
+            let either = one.allows_on(&resource, &action, &object) || other.allows_on(&resource, &action, &object);
+            proptest::prop_assert_eq!(together.allows_on(&resource, &action, &object), either);
+        }
+
+        #[test]
+        fn scopes_narrow_conditional_permissions_too(acls in acls(), scope in proptest::collection::vec(permission(), 0..4), mine in attributes(), object in attributes(), resource in "[ab](/[ab]){0,3}", action in "[rw]") {
+            let held = Permissions::compile(&acls, &mine);
+            let scope: Scope = scope.iter().map(String::as_str).collect();
+            let asked = scope.iter().any(|s| s.parse::<Permission>().unwrap().covers(&Permission { resource: resource.clone(), action: action.clone() }));
+            let expected = asked && held.allows_on(&resource, &action, &object);
+            proptest::prop_assert_eq!(held.narrowed(&scope).allows_on(&resource, &action, &object), expected);
+        }
     }
 
     proptest::proptest! {

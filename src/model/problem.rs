@@ -61,6 +61,8 @@ codes! {
     LimitOutOfRange = 400 "LIMIT_OUT_OF_RANGE",
     /// The list cannot be ordered like that.
     OrderByUnknown = 400 "ORDER_BY_UNKNOWN",
+    /// Categories that begin with `system:` are the server's own.
+    CategoryReserved = 400 "CATEGORY_RESERVED",
     /// The request has no access token.
     TokenMissing = 401 "TOKEN_MISSING",
     /// The access token is malformed, expired, revoked, or not for this server.
@@ -93,6 +95,8 @@ codes! {
     RoleInUse = 409 "ROLE_IN_USE",
     /// Somebody has to remain who may do everything.
     LastOwner = 409 "LAST_OWNER",
+    /// The mail is being delivered, was sent, has failed or was cancelled; it cannot be taken back.
+    SendingNotPending = 409 "SENDING_NOT_PENDING",
     /// The body is larger than the server takes.
     BodyTooLarge = 413 "BODY_TOO_LARGE",
     /// The body has another media type than `application/json`.
@@ -117,6 +121,8 @@ codes! {
     TooManyRequests = 429 "TOO_MANY_REQUESTS",
     /// A fault of the server; its log has the request id.
     Internal = 500 "INTERNAL",
+    /// This server sends no mail: its operator has to configure `mail.host`, or `mail.directory`.
+    MailNotConfigured = 503 "MAIL_NOT_CONFIGURED",
     /// The server cannot answer now; the answer says when to come back.
     Unavailable = 503 "UNAVAILABLE",
 }

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use super::{headers, outcomes, problem};
-use crate::{iam, me, web::caller::need};
+use crate::{iam, me, sendings, web::caller::need};
 
 /// The methods of a path item (OpenAPI 3.1 §4.8.9).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -19,8 +19,8 @@ const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "
 const OAUTH: &str = "oauth";
 
 const ABOUT: &str = "\
-Principals (people), clients (applications and services), roles, sessions and the audit log of this server, and what \
-people may do with their own account.
+Principals (people), clients (applications and services), roles, sessions and the audit log of this server, what \
+people may do with their own account, and mails that programs have sent.
 
 **Access.** Every request carries an access token: `Authorization: Bearer …`. Services get one by the grant \
 `client_credentials`, applications that act for a person by the authorization code flow, with the permissions that they \
@@ -43,6 +43,7 @@ Unknown members and parameters are refused by name. 503 and 429 say in `Retry-Af
 pub fn document(issuer: &str) -> Value {
     let mut api = iam::openapi::document();
     api.merge(me::openapi::document());
+    api.merge(sendings::openapi::document());
     api.info = InfoBuilder::new()
         .title("Keyward")
         .version(env!("CARGO_PKG_VERSION"))
@@ -114,7 +115,9 @@ fn secure(api: &mut OpenApi, issuer: &str) {
     for item in api.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
-            if let Some(security) = operation.security.as_mut().filter(|security| !security.is_empty()) {
+            let none = SecurityRequirement::default();
+            let security = operation.security.as_mut();
+            if let Some(security) = security.filter(|security| security.iter().any(|one| *one != none)) {
                 security.push(SecurityRequirement::new("bearer", [] as [&str; 0]));
             }
         }
@@ -136,6 +139,8 @@ fn in_words(permission: &str) -> String {
         "me/settings" => "your settings",
         "me/pat" => "your personal access tokens",
         "me/sessions" => "your sessions",
+        "sendings" if action == "read" => "what became of mails",
+        "sendings" => return "Have mails sent, and take back what was not sent yet".to_owned(),
         "me/consents" => "the applications that you have allowed",
         other => other,
     };

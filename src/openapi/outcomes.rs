@@ -5,6 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::problem;
 
+/// What honours `Idempotency-Key`.
+const ONCE: [&str; 5] = ["/password/reset", "/secrets", "/pat", "/email/change", "/sendings/email"];
+/// What is slowed down.
+const THROTTLED: [&str; 3] = ["/resources/me/password", "/resources/me/email/", "/resources/sendings/"];
+
 /// Completes one operation. What its handler has said itself stays.
 pub fn complete(path: &str, method: &str, operation: &mut Map<String, Value>, schemas: &Value) {
     let traits = Traits::of(path, method, operation, schemas);
@@ -21,16 +26,19 @@ pub fn complete(path: &str, method: &str, operation: &mut Map<String, Value>, sc
             "headers": { "ETag": reference("headers", "ETag"), "X-Request-Id": reference("headers", "X-Request-Id") },
         });
     }
-    for status in traits.errors() {
-        if responses.get(status.to_string()).is_none()
-            && let Some(response) = problem::response(status)
-        {
+    // a handler may name the status of a further error; what it looks like is the same everywhere
+    let named = responses.as_object().into_iter().flatten().filter_map(|(status, _)| status.parse().ok());
+    let errors: Vec<u16> = named.filter(|status| *status >= 400).chain(traits.errors()).collect();
+    for status in errors {
+        if let Some(response) = problem::response(status) {
             responses[status.to_string()] = response;
         }
     }
     for name in traits.parameters() {
         let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
         if let Some(parameters) = parameters.as_array_mut() {
+            // said once, for all
+            parameters.retain(|parameter| parameter["in"] != "header" || name != "IdempotencyKey");
             parameters.push(reference("parameters", name));
         }
     }
@@ -74,6 +82,8 @@ struct Traits<'o> {
     many: bool,
     /// It makes something that is answered once.
     once: bool,
+    /// It could be used to guess secrets, or to write to strangers.
+    throttled: bool,
 }
 
 impl<'o> Traits<'o> {
@@ -83,13 +93,18 @@ impl<'o> Traits<'o> {
         let object = path.contains('{');
         Traits {
             method,
-            secured: security.is_some_and(|security| !security.is_empty()),
+            // an empty requirement is none
+            secured: security.is_some_and(|security| security.iter().any(|one| *one != json!({}))),
             body: operation.contains_key("requestBody"),
             object,
             versioned: is_versioned(operation, schemas),
-            conditional: writes && object && path.starts_with("/resources/iam/") && !path.contains("/sessions"),
+            conditional: match path.strip_prefix("/resources/iam/") {
+                Some(_) => writes && object && !path.contains("/sessions"),
+                None => method == "put",
+            },
             many: path.ends_with("/apply"),
-            once: method == "post" && ["/password/reset", "/secrets", "/pat"].iter().any(|end| path.ends_with(end)),
+            once: method == "post" && ONCE.iter().any(|end| path.ends_with(end)),
+            throttled: method == "post" && THROTTLED.iter().any(|begin| path.starts_with(begin)),
         }
     }
 
@@ -103,6 +118,7 @@ impl<'o> Traits<'o> {
         // whoever may send a version in the body may send a wrong one
         add(self.body || self.method == "post", &[413, 415]);
         add(self.body || self.once, &[422]);
+        add(self.throttled, &[429]);
         statuses.sort_unstable();
         statuses
     }
@@ -111,7 +127,7 @@ impl<'o> Traits<'o> {
         let mut names = Vec::new();
         let mut add = |applies: bool, name| names.extend(applies.then_some(name));
         add(self.conditional, "IfMatch");
-        add(self.conditional && self.method == "put", "CreateOnly");
+        add(self.conditional && self.object && self.method == "put", "CreateOnly");
         add(self.versioned && self.method == "get", "IfNoneMatch");
         add(self.once, "IdempotencyKey");
         names

@@ -6,10 +6,14 @@ use actix_web::{
     web,
 };
 
-use crate::{app::App, web::methods::resource};
+use crate::{
+    app::App,
+    web::{email_proof, methods::resource},
+};
 
 mod account;
 mod consent;
+mod email;
 pub mod error;
 mod form;
 mod home;
@@ -17,6 +21,7 @@ mod login;
 mod logout;
 pub mod misdirected;
 pub mod not_found;
+mod notice;
 mod password;
 mod setup;
 #[cfg(test)]
@@ -36,6 +41,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(resource("", vec![(Method::GET, web::to(home::get))], wrong_method))
         .service(resource("/", vec![(Method::GET, web::to(home::get))], wrong_method))
         .service(page("/setup", web::to(setup::get), web::to(setup::post)))
+        .service(page(email_proof::PAGE, web::to(email::get), web::to(email::post)))
         .service(page("/login", web::to(login::get), web::to(login::post)))
         .service(page("/consent", web::to(consent::get), web::to(consent::post)))
         .service(page("/password", web::to(password::get), web::to(password::post)))

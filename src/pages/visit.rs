@@ -166,6 +166,8 @@ impl<'a> Visit<'a> {
         persistent: bool,
     ) -> Result<Option<SignIn>, PageError> {
         let Parts { store, config, seals, .. } = &**self.app;
+        let id = principal_id.to_owned();
+        let was_here_before = store.read(move |conn| store::session::has_any(conn, &id)).await?;
         let new = NewSession {
             principal_id: principal_id.to_owned(),
             password,
@@ -183,7 +185,11 @@ impl<'a> Visit<'a> {
         let id = principal_id.to_owned();
         let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
         let Some(principal) = principal else { return Ok(None) };
-        let device = identity::device::issue(&seals.known_device, &principal, self.device(), self.now);
+        let device = self.device();
+        if was_here_before && !device.as_ref().is_some_and(|device| device.is_of(&principal)) {
+            super::notice::new_device(self, &principal, &session).await;
+        }
+        let device = identity::device::issue(&seals.known_device, &principal, device, self.now);
         Ok(Some(SignIn {
             sid: session.id,
             cookies: [browser::set_session(config, &secret, keep), browser::set_device(config, device)],

@@ -67,7 +67,11 @@ pub fn begin(tx: &mut Tx<'_>) -> Result<(), Error> {
 /// To be called when they are there: builds what [`begin`] took away, and tells the planner what there is now.
 pub fn finish(tx: &mut Tx<'_>) -> Result<(), Error> {
     match &mut **tx {
-        Conn::Sqlite(conn) => conn.batch_execute("ANALYZE")?,
+        Conn::Sqlite(conn) => conn.batch_execute(
+            "INSERT INTO principal_grams (principal_grams) VALUES ('optimize');
+            INSERT INTO client_grams (client_grams) VALUES ('optimize');
+            ANALYZE;",
+        )?,
         Conn::Postgres(conn) => conn.batch_execute(
             "SET LOCAL statement_timeout = 0; SET LOCAL maintenance_work_mem = '512MB';
             CREATE INDEX IF NOT EXISTS principal_search_by_grams

@@ -8,7 +8,7 @@ use super::{
     Conn, Error, Tx,
     connection::per_backend,
     from_json, generation,
-    schema::{identity, identity_role, principal, role},
+    schema::{client, identity, identity_role, principal, role},
     to_json,
 };
 use crate::model::{
@@ -193,4 +193,16 @@ pub fn clear_roles(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     diesel::delete(identity_role::table.filter(identity_role::identity_id.eq(id))).execute(&mut **tx)?;
     generation::raise_access(tx, id)?;
     tx.raise()
+}
+
+/// Gives everybody who has this role a new version, as before they lose it.
+pub fn renew_etags_of_holders(tx: &mut Tx<'_>, key: &str, etag: &str, now: Timestamp) -> Result<(), Error> {
+    let holders = || identity_role::table.filter(identity_role::role_key.eq(key)).select(identity_role::identity_id);
+    diesel::update(principal::table.filter(principal::id.eq_any(holders())))
+        .set((principal::etag.eq(etag), principal::updated_at.eq(now.millis())))
+        .execute(&mut **tx)?;
+    diesel::update(client::table.filter(client::id.eq_any(holders())))
+        .set((client::etag.eq(etag), client::updated_at.eq(now.millis())))
+        .execute(&mut **tx)?;
+    Ok(())
 }

@@ -9,6 +9,7 @@
 //! | sessions | 30 days after they end |
 //! | events of the audit log | as long as `iam.audit_retention` says |
 //! | personal access tokens, changes of email that nobody confirmed | until they expire |
+//! | mails | until the configured time after they were sent, failed or were cancelled |
 //! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
 
 use std::time::Duration;
@@ -18,8 +19,8 @@ use diesel::prelude::*;
 use super::{
     Error, Store, Tx,
     schema::{
-        assertion_jti, audit_event, authorization_code, email_change, idempotency, oauth_grant, personal_access_token,
-        refresh_token, revoked_token, session, throttle,
+        assertion_jti, audit_event, authorization_code, email_change, idempotency, mail_pace, oauth_grant,
+        personal_access_token, refresh_token, revoked_token, sending, session, throttle,
     },
 };
 use crate::model::time::Timestamp;
@@ -42,7 +43,7 @@ macro_rules! batch {
 
 /// Deletes what has expired; the number of rows that went.
 pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
-    let steps: [Step; 11] = [
+    let steps: [Step; 13] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),
@@ -53,6 +54,8 @@ pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<
         |tx, now| Ok(batch!(tx, assertion_jti, hash, assertion_jti::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, idempotency, hash, idempotency::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, throttle, key, throttle::expires_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, sending, id, sending::purge_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, mail_pace, key, mail_pace::used_until.lt(now))?),
         |tx, now| {
             let keys: Vec<String> = refresh_token::table
                 .filter(refresh_token::replay_until.lt(now))

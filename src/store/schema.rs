@@ -306,6 +306,35 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    sending (id) {
+        id -> Text,
+        category -> Nullable<Text>,
+        created_at -> BigInt,
+        recipient -> Text,
+        status -> Text,
+        retry_count -> BigInt,
+        error_message -> Nullable<Text>,
+        processed_at -> Nullable<BigInt>,
+        sent_at -> Nullable<BigInt>,
+        transport -> Text,
+        dynamic -> Nullable<Text>,
+        last_modified -> BigInt,
+        sealed_content -> Nullable<Text>,
+        created_by -> Nullable<Text>,
+        due_at -> Nullable<BigInt>,
+        lease -> Nullable<Text>,
+        purge_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    mail_pace (key) {
+        key -> Text,
+        used_until -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     generation,
     master_key,
@@ -331,5 +360,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     signing_key,
     setup,
     setup_link,
-    throttle
+    throttle,
+    sending,
+    mail_pace
 );

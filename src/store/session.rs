@@ -128,6 +128,13 @@ pub fn live_of(conn: &mut Conn, principal_id: &str, now: Timestamp) -> Result<Ve
     rows.into_iter().map(Session::try_from).collect()
 }
 
+/// Whether the principal has or had a session that is still kept.
+pub fn has_any(conn: &mut Conn, principal_id: &str) -> Result<bool, Error> {
+    let found: Vec<String> =
+        session::table.filter(session::principal_id.eq(principal_id)).limit(1).select(session::id).load(conn)?;
+    Ok(!found.is_empty())
+}
+
 /// Adds a session.
 pub fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), Error> {
     diesel::insert_into(session::table)

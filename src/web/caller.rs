@@ -73,6 +73,8 @@ pub mod need {
         PatDelete = "me/pat" "delete",
         MySessionsRead = "me/sessions" "read",
         MySessionsDelete = "me/sessions" "delete",
+        SendingsRead = "sendings" "read",
+        SendingsWrite = "sendings" "write",
         ConsentsRead = "me/consents" "read",
         ConsentsDelete = "me/consents" "delete",
     }
@@ -157,7 +159,9 @@ async fn identify(req: &HttpRequest) -> Result<(Bearer, Actor), Declined> {
         kind: if bearer.principal.is_some() { Kind::Principal } else { Kind::Client },
         id: Some(bearer.subject.clone()),
         client_id: bearer.client_id.clone(),
-        owner: bearer.roles.iter().any(|role| role == crate::model::role_key::OWNER),
+        // a token that was narrowed is no owner's: what it may not do itself it does not do through others
+        owner: bearer.roles.iter().any(|role| role == crate::model::role_key::OWNER)
+            && bearer.permissions.allow_everything(),
         permissions: bearer.permissions.clone(),
         ip_address: client_address(req, &app.config),
         request_id: request_id(req),

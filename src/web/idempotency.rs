@@ -1,7 +1,8 @@
 //! `Idempotency-Key`: a request that is made again, because its answer was lost, gets the same answer and does nothing
 //! (draft-ietf-httpapi-idempotency-key-header). For what would otherwise make a second secret, or a second password.
 //!
-//! The answer holds the secret, so it is kept sealed, for a day, and found only by the same caller at the same address.
+//! The answer holds the secret, so it is kept sealed, for a day, and found only by the same caller at the same address
+//! with a token that allows the same.
 
 use std::time::Duration;
 
@@ -74,7 +75,9 @@ impl Once {
         let key = key.map(|key| {
             let caller = (actor.id.as_deref().unwrap_or_default(), actor.client_id.as_deref().unwrap_or_default());
             // lengths, so that no two different lists of texts are the same text
-            let parts = [caller.0, caller.1, req.method().as_str(), req.path(), &key];
+            // what the caller may do is part of it: an answer is not given again to who would not get it now
+            let allowed = SecretHash::of(&format!("{:?}", actor.permissions));
+            let parts = [caller.0, caller.1, allowed.as_str(), req.method().as_str(), req.path(), &key];
             let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
             Key { hash: SecretHash::of(&text).as_str().to_owned(), request: digest(&body.bytes) }
         });

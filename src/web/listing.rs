@@ -319,7 +319,6 @@ pub struct PageOf {
     /// How many rows all pages have together, or at least have
     total_count: u64,
     /// Whether that is exact; where it is not, counting stopped
-    #[schema(inline)]
     total_count_relation: Relation,
     /// For `before`; null where the page is empty
     first_cursor: Option<String>,
@@ -330,6 +329,7 @@ pub struct PageOf {
 /// Whether a count is exact.
 #[derive(Debug, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TotalCountRelation)]
 #[allow(dead_code)]
 pub enum Relation {
     /// It is.

@@ -8,6 +8,7 @@ pub mod caller;
 pub mod continuation;
 pub mod cors;
 pub mod csrf;
+pub mod email_proof;
 pub mod forwarded;
 pub mod health;
 pub mod host;

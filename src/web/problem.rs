@@ -17,6 +17,8 @@ use crate::{
 
 /// How many seconds later a client may try again.
 const RETRY_AFTER: &str = "5";
+/// The same, in seconds, where an operator has to do something first.
+const RETRY_AFTER_OPERATOR: &str = "3600";
 
 /// A problem of no further type than its status, with `detail` for whoever sent the request.
 pub fn problem(status: StatusCode, detail: &str, request_id: &str) -> HttpResponse {
@@ -133,7 +135,8 @@ impl ResponseError for Declined {
     }
 }
 
-/// The answer that says so, with the id of the request that this thread is working on.
+/// The answer that says so, with when to come back where the problem's details know (`retryAfter`, seconds), and the id of
+/// the request that this thread is working on.
 pub fn respond(problem: &Problem) -> HttpResponse {
     let status = StatusCode::from_u16(problem.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut more = json!({ "code": problem.code.as_str() });
@@ -141,8 +144,15 @@ pub fn respond(problem: &Problem) -> HttpResponse {
         more["errors"] = problem.errors.iter().map(fault).collect();
     }
     let mut response = answer(status, more, &problem.detail, &request::current_id());
-    if matches!(problem.code, Code::Unavailable | Code::TooManyRequests) {
-        response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static(RETRY_AFTER));
+    let usual = match problem.code {
+        Code::Unavailable | Code::TooManyRequests => Some(RETRY_AFTER),
+        Code::MailNotConfigured => Some(RETRY_AFTER_OPERATOR),
+        _ => None,
+    };
+    if let Some(usual) = usual {
+        let known = problem.errors.first().and_then(|fault| fault.details.as_ref()?["retryAfter"].as_u64());
+        let after = known.map_or(header::HeaderValue::from_static(usual), header::HeaderValue::from);
+        response.headers_mut().insert(header::RETRY_AFTER, after);
     }
     response.extensions_mut().insert(DeclinedWith(problem.code));
     response

@@ -40,7 +40,7 @@ async fn an_owner_signs_in_to_the_documentation_and_calls_the_api() {
     press("#operations-roles-getRole .try-out__btn").await;
     browser.find("#operations-roles-getRole input[placeholder='key']").await.send_keys("system:owner").await.unwrap();
     press("#operations-roles-getRole .execute").await;
-    let status = browser.text("#operations-roles-getRole .live-responses-table .response-col_status").await;
+    let status = browser.text("#operations-roles-getRole .live-responses-table tbody .response-col_status").await;
     assert!(status.lines().any(|line| line.trim() == "200"), "{status}");
     scene.end().await;
 }

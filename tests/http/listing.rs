@@ -245,7 +245,7 @@ async fn walk(app: &TestApp, filter: &PrincipalFilter, mut ask: Page, side: Side
 #[actix_web::test]
 async fn pages_forward_and_backward_are_the_whole_list_in_order() {
     let (app, rows, mut dice) = place().await;
-    for case in 0..150 {
+    for case in 0..60 {
         let filter = some_filter(&mut dice);
         let order = principals::ORDERS[dice.below(4)];
         let direction = if dice.one_in(2) { Direction::Ascending } else { Direction::Descending };
@@ -287,7 +287,7 @@ fn flipped(direction: Direction) -> Direction {
 async fn rows_that_stay_are_seen_once_while_others_come_and_go() {
     let (app, mut rows, mut dice) = place().await;
     let mut number = rows.len();
-    for case in 0..40 {
+    for case in 0..20 {
         let filter = some_filter(&mut dice);
         let order = principals::ORDERS[dice.below(4)];
         let direction = if dice.one_in(2) { Direction::Ascending } else { Direction::Descending };
@@ -389,7 +389,7 @@ async fn what_lists_know_follows_every_change() {
 
 #[actix_web::test]
 async fn clients_of_the_system_and_suspended_ones_are_hidden_unless_asked_for() {
-    let app = TestApp::spawn().await;
+    let app = TestApp::spawn_with(|config| config.iam.docs = false).await;
     app.role("support:bot", &[]).await;
     let now = app.now();
     app.app
@@ -432,12 +432,16 @@ async fn clients_of_the_system_and_suspended_ones_are_hidden_unless_asked_for() 
                 let asked = filter.clone();
                 let listed =
                     app.app.store.list(move |conn| clients::list(conn, &asked, &Page::first(50, order))).await.unwrap();
-                let mut found: Vec<String> = listed.items.iter().map(|(row, _)| row.id.clone()).collect();
-                assert!(listed.items.iter().all(|(_, roles)| roles == &["support:bot"]));
+                assert_eq!(listed.total, Total::Exact(listed.items.len() as u64), "{filter:?} {order:?}");
+                // the server has system clients of its own
+                let ours = listed.items.into_iter().filter(|(row, _)| row.id.starts_with("client-"));
+                let (mut found, roles): (Vec<String>, Vec<Vec<String>>) =
+                    ours.map(|(row, roles)| (row.id, roles)).unzip();
+                assert!(roles.iter().all(|roles| roles == &["support:bot"]));
                 if order == Order::Name {
                     found.sort();
                 }
-                assert_eq!((&found, listed.total), (&shown, Total::Exact(shown.len() as u64)), "{filter:?} {order:?}");
+                assert_eq!(found, shown, "{filter:?} {order:?}");
                 cases += 1;
             }
         }

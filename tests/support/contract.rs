@@ -1,7 +1,7 @@
 //! Whether the APIs answer what their description says. Every answer that [`super::api::Api`] receives is held to it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
@@ -17,9 +17,11 @@ pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| keyward::openapi::docume
 /// The same, and nobody may answer members that are not described.
 static STRICT: LazyLock<Value> = LazyLock::new(|| {
     let mut document = DOCUMENT.clone();
-    for (name, schema) in document["components"]["schemas"].as_object_mut().unwrap() {
-        // RFC 9457 §3.2: these may be extended, and responses narrow them
-        if !name.starts_with("Problem") {
+    let schemas = document["components"]["schemas"].as_object_mut().unwrap();
+    let parts: BTreeSet<String> = schemas.values().flat_map(parts).collect();
+    for (name, schema) in schemas {
+        // RFC 9457 §3.2: problems may be extended, and responses narrow them
+        if !name.starts_with("Problem") && !parts.contains(name) {
             close(schema);
         }
     }
@@ -29,6 +31,12 @@ static STRICT: LazyLock<Value> = LazyLock::new(|| {
 /// Compiled schemas by where they stand in the document.
 static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
+/// The schemas that are parts of this one.
+fn parts(schema: &Value) -> Vec<String> {
+    let all = schema["allOf"].as_array().into_iter().flatten();
+    all.filter_map(|part| part["$ref"].as_str()?.rsplit('/').next().map(str::to_owned)).collect()
+}
+
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
@@ -37,6 +45,9 @@ fn close(schema: &mut Value) {
                 members.insert("additionalProperties".to_owned(), json!(false));
             }
             // parts of a whole cannot be closed one by one
+            if members.contains_key("allOf") {
+                members.insert("unevaluatedProperties".to_owned(), json!(false));
+            }
             members.iter_mut().filter(|(name, _)| *name != "allOf").for_each(|(_, member)| close(member));
         }
         Value::Array(members) => members.iter_mut().for_each(close),

@@ -121,6 +121,11 @@ impl TestApp {
         TestApp::start(config, database, directory, clock).await
     }
 
+    /// Another server on the same database, with the same clock. The database goes with the first one.
+    pub async fn twin(&self) -> TestApp {
+        TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone()).await
+    }
+
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)

@@ -155,14 +155,12 @@ fn may_touch(conn: &mut Conn, actor: &Actor, found: &Registered) -> Result<Holdi
     Ok(held)
 }
 
-/// An application that acts on people themselves, their email for one, without asking them: whoever decides where its
-/// tokens go acts on every person who follows a link, owners among them.
+/// An application that gets permissions of people without asking them: whoever decides where its tokens go acts as every
+/// person who follows a link, owners among them.
 fn without_asking(actor: &Actor, client: &Client) -> Result<(), Refusal> {
-    let personal = |scope: &str| {
-        scope.parse::<Permission>().is_ok_and(|p| p.resource() == "me" || p.resource().starts_with("me/"))
-    };
-    if client.first_party && !actor.owner && client.scopes.iter().any(personal) {
-        let detail = "only an owner acts on a client that gets scopes of me/* without people's consent";
+    let permission = |scope: &str| scope.parse::<Permission>().is_ok();
+    if client.first_party && !actor.owner && client.scopes.iter().any(permission) {
+        let detail = "only an owner acts on a client that gets permissions without people's consent";
         return Err(Refusal::new(Code::PrivilegeEscalation, detail));
     }
     Ok(())

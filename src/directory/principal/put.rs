@@ -224,6 +224,15 @@ fn guarded(
         || before.acl != after.acl
         || before.access_attributes != after.access_attributes
         || stored.roles != roles;
+    let proven = before.email != after.email
+        || before.phone != after.phone
+        || before.email_verified != after.email_verified
+        || before.phone_verified != after.phone_verified;
+    if proven && actor.is(&before.id) {
+        // a token, perhaps one for a script, would become an address that nobody has proven
+        let message = "nobody changes their own email or phone here, or says that they are verified; see /resources/me";
+        return Err(Refusal::new(Code::PrivilegeEscalation, message));
+    }
     let theirs = stored.roles.iter().any(|role| role == crate::model::role_key::OWNER) && !actor.owner;
     if weighty || theirs {
         return roles::guard_change(tx, actor, Some(stored), after, roles);

@@ -7,12 +7,12 @@
 //! | another | one that at most [`FEW`] rows meet | all of those, sorted |
 //! | another | any other | along the order's index, leaving out what does not meet it |
 //!
-//! PostgreSQL's index of texts gives no order. There, a text is first looked for in the next [`WINDOW`] rows, which
+//! PostgreSQL's index of texts gives no order. There, a text is first looked for in the next rows ([`WINDOWS`]), which
 //! fills a page if one row in twenty has it; then in the next blocks of 16384 rows, of which the index knows what they
 //! contain; and only then in the whole index, where at that point little can be left.
 
 use super::{
-    BOUND, Direction, Key, Order, Page, Side, Sort, Total,
+    BOUND, Direction, Key, Order, Page, Sort, Total,
     sql::{Count, NumberSeq, Seq, Sql, TextSeq, Word},
     texts::{self, Needle},
 };
@@ -23,10 +23,14 @@ use crate::{
 
 /// Rows that are sorted where no index has them in order.
 const FEW: usize = 4000;
-/// Rows in which a text is looked for without an index.
-const WINDOW: usize = 1000;
-/// How many blocks are looked through at once, one step after the other.
-const BLOCKS: [i64; 3] = [2, 8, 32];
+/// Entries of ranges that are counted to tell which of them has fewer.
+const PROBED: usize = 500;
+/// Rows in which a text is looked for without an index, one step after the other; the second step only in orders in
+/// which blocks do not lie.
+const WINDOWS: [usize; 2] = [1000, 10_000];
+/// How many blocks are looked through at once, one step after the other; only the first step for texts so long that the
+/// whole index tells whether they are rare.
+const BLOCKS: [i64; 3] = [1, 8, 32];
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
 const BLOCK: u32 = 14;
 /// Most streams that are merged; where more would be needed, rows are looked at one by one.
@@ -68,6 +72,22 @@ enum Stream {
     Grams(String),
 }
 
+/// What the rows of a range are known to meet, so that it need not be asked of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Met {
+    Nothing,
+    Role,
+    Roles,
+    RolePrefix,
+    Visibility,
+}
+
+/// Ranges that have all rows which meet one condition.
+struct Driver {
+    streams: Vec<Stream>,
+    met: Met,
+}
+
 /// The part of an order that is looked for.
 #[derive(Clone, Copy)]
 struct Range<'a> {
@@ -103,7 +123,6 @@ impl Wanted {
         if ascends != (page.direction == Direction::Ascending) {
             keys.reverse();
         }
-        debug_assert!(page.position.is_none() || matches!(page.position, Some((Side::After | Side::Before, _))));
         Ok((keys, total))
     }
 
@@ -129,56 +148,63 @@ impl Wanted {
         let postgres = matches!(conn, Conn::Postgres(_));
         let mut drivers = Vec::new();
         if !postgres && !self.needles.is_empty() {
-            drivers.push(vec![Stream::Grams(texts::matched(&self.needles))]);
+            let streams = vec![Stream::Grams(texts::matched(&self.needles))];
+            drivers.push(Driver { streams, met: Met::Nothing });
         }
         if let Some(role) = &self.role {
-            drivers.push(vec![Stream::Role(role.clone())]);
+            drivers.push(Driver { streams: vec![Stream::Role(role.clone())], met: Met::Role });
         }
         if !self.roles.is_empty() {
-            drivers.push(self.roles.iter().cloned().map(Stream::Role).collect());
+            let streams = self.roles.iter().cloned().map(Stream::Role).collect();
+            drivers.push(Driver { streams, met: Met::Roles });
         }
         if let Some(prefix) = &self.role_prefix {
             let keys = role_keys(conn, prefix)?;
             if keys.is_empty() {
                 return Ok(Vec::new());
             }
-            drivers.push(keys.into_iter().map(Stream::Role).collect());
+            let streams = keys.into_iter().map(Stream::Role).collect();
+            drivers.push(Driver { streams, met: Met::RolePrefix });
         }
         if let Visibility::Matching(alternatives) = &self.visibility {
             let first = alternatives.iter().filter_map(|alternative| alternative.first());
             let pairs = first.flat_map(|(key, values)| values.iter().map(|value| (key.clone(), value.clone())));
-            drivers.push(pairs.map(|(key, value)| Stream::Attribute(key, value)).collect());
+            let streams = pairs.map(|(key, value)| Stream::Attribute(key, value)).collect();
+            // a range knows of one key only
+            let met = if alternatives.iter().all(|a| a.len() == 1) { Met::Visibility } else { Met::Nothing };
+            drivers.push(Driver { streams, met });
         }
-        drivers.retain(|streams: &Vec<Stream>| streams.len() <= STREAMS);
+        drivers.retain(|driver| driver.streams.len() <= STREAMS);
 
         let by_text = postgres && !self.needles.is_empty();
         if range.order == Order::CreatedAt && drivers.len() == 1 && !by_text {
             return self.merge(conn, &drivers[0], range);
         }
+        let registered = range.order == Order::CreatedAt;
         let mut best = None;
-        for streams in &drivers {
-            let rows = self.probe(conn, streams)?;
+        for driver in &drivers {
+            let rows = self.probe(conn, &driver.streams, if registered { PROBED } else { FEW })?;
             if best.is_none_or(|(least, _)| rows < least) {
-                best = Some((rows, streams));
+                best = Some((rows, driver));
             }
         }
         match best {
-            Some((rows, streams)) if rows <= FEW || (range.order == Order::CreatedAt && !by_text) => {
-                self.merge(conn, streams, range)
+            Some((rows, driver)) if rows <= if registered { PROBED } else { FEW } || (registered && !by_text) => {
+                self.merge(conn, driver, range)
             }
             _ if by_text => self.by_text(conn, range),
             _ => self.walk(conn, range),
         }
     }
 
-    /// How many entries these ranges have, up to one more than [`FEW`].
-    fn probe(&self, conn: &mut Conn, streams: &[Stream]) -> Result<usize, Error> {
+    /// How many entries these ranges have, up to a little more than `most`.
+    fn probe(&self, conn: &mut Conn, streams: &[Stream], most: usize) -> Result<usize, Error> {
         let mut rows = 0;
         for stream in streams {
             let mut sql = Sql::new("SELECT count(*) AS n FROM (SELECT 1 FROM ");
-            sql.append(self.source(stream, false)).push(&format!(" LIMIT {}) AS probed", FEW + 1));
+            sql.append(self.source(stream, false)).push(&format!(" LIMIT {}) AS probed", most + 1));
             rows += sql.load::<Count>(conn)?.first().map_or(0, |count| count.n) as usize;
-            if rows > FEW {
+            if rows > most {
                 break;
             }
         }
@@ -214,16 +240,53 @@ impl Wanted {
     }
 
     /// Along ranges that lie in the order of registration.
-    fn merge(&self, conn: &mut Conn, streams: &[Stream], range: Range<'_>) -> Result<Vec<Key>, Error> {
+    fn merge(&self, conn: &mut Conn, driver: &Driver, range: Range<'_>) -> Result<Vec<Key>, Error> {
         let postgres = matches!(conn, Conn::Postgres(_));
-        let parts = streams.iter().map(|stream| {
+        // PostgreSQL's planner would like to merge a range with all principals
+        if range.order == Order::CreatedAt && (postgres || driver.streams.len() > 1) {
+            return self.merge_entries(conn, driver, range);
+        }
+        let parts = driver.streams.iter().map(|stream| {
             let seq = if range.order == Order::CreatedAt { self.seq(stream) } else { "p.seq".to_owned() };
             let mut sql = selected(range.order, &seq);
             sql.push(" FROM ").append(self.source(stream, true));
-            sql.append(self.conditions(true, postgres)).append(range.condition(&seq)).push(&range.ordered(&seq));
+            sql.append(self.conditions(true, driver.met, postgres))
+                .append(range.condition(&seq))
+                .push(&range.ordered(&seq));
             sql
         });
         range.load(conn, parts.collect())
+    }
+
+    /// Along several ranges: first their entries alone, then the rows of those that come next.
+    fn merge_entries(&self, conn: &mut Conn, driver: &Driver, range: Range<'_>) -> Result<Vec<Key>, Error> {
+        let postgres = matches!(conn, Conn::Postgres(_));
+        let mut found: Vec<Key> = Vec::new();
+        let mut beyond = range.beyond.cloned();
+        let mut some = range.limit * 3 / 2 + 10;
+        loop {
+            let next = Range { beyond: beyond.as_ref(), limit: some, ..range };
+            let parts = driver.streams.iter().map(|stream| {
+                let seq = self.seq(stream);
+                let mut sql = selected(range.order, &seq);
+                sql.push(" FROM ").append(self.source(stream, false));
+                sql.append(next.condition(&seq)).push(&next.ordered(&seq));
+                sql
+            });
+            let entries = next.load(conn, parts.collect())?;
+            let Some(last) = entries.last().cloned() else { return Ok(found) };
+            let seqs: Vec<String> = entries.iter().map(|key| key.seq.to_string()).collect();
+            let mut sql = selected(range.order, "p.seq");
+            sql.push(&format!(" FROM {} AS p WHERE p.seq IN ({})", self.table, seqs.join(", ")));
+            let rest = Range { beyond: None, limit: range.limit - found.len(), ..range };
+            sql.append(self.conditions(true, driver.met, postgres)).push(&rest.ordered("p.seq"));
+            found.extend(rest.load(conn, vec![sql])?);
+            if found.len() >= range.limit || entries.len() < some {
+                return Ok(found);
+            }
+            beyond = Some(last);
+            some = (some * 2).min(2000);
+        }
     }
 
     /// Along the index of the order.
@@ -232,14 +295,16 @@ impl Wanted {
         let parts = self.cells.iter().map(|cell| {
             let mut sql = selected(range.order, "p.seq");
             sql.push(&format!(" FROM {} AS p WHERE {}", self.table, cell.condition));
-            sql.append(self.conditions(false, postgres)).append(range.condition("p.seq")).push(&range.ordered("p.seq"));
+            sql.append(self.conditions(false, Met::Nothing, postgres))
+                .append(range.condition("p.seq"))
+                .push(&range.ordered("p.seq"));
             sql
         });
         range.load(conn, parts.collect())
     }
 
-    /// What a row must meet, as ` AND …`.
-    fn conditions(&self, hidden: bool, postgres: bool) -> Sql {
+    /// What a row must meet besides what it is known to meet, as ` AND …`.
+    fn conditions(&self, hidden: bool, met: Met, postgres: bool) -> Sql {
         let mut sql = Sql::default();
         for condition in self.hidden.iter().filter(|_| hidden) {
             sql.push(" AND ").push(condition);
@@ -252,19 +317,21 @@ impl Wanted {
             sql.append(condition).push(")");
             sql
         };
-        if let Some(role) = &self.role {
+        if let Some(role) = self.role.as_ref().filter(|_| met != Met::Role) {
             sql.append(held(Sql::new("h.role_key = ?").text(role)));
         }
-        if !self.roles.is_empty() {
+        if !self.roles.is_empty() && met != Met::Roles {
             let mut any = Sql::new("h.role_key IN (");
             any.append(Sql::list(&self.roles)).push(")");
             sql.append(held(any));
         }
-        if let Some(prefix) = &self.role_prefix {
+        if let Some(prefix) = self.role_prefix.as_ref().filter(|_| met != Met::RolePrefix) {
             let range = Sql::new("h.role_key >= ? AND h.role_key < ?").text(prefix).text(&after_prefix(prefix));
             sql.append(held(range));
         }
-        if let Visibility::Matching(alternatives) = &self.visibility {
+        if let Visibility::Matching(alternatives) = &self.visibility
+            && met != Met::Visibility
+        {
             let alternatives = alternatives.iter().map(|alternative| {
                 let carried = alternative.iter().map(|(key, values)| {
                     let mut sql = Sql::new(
@@ -287,8 +354,15 @@ impl Wanted {
     /// On PostgreSQL: where a text is looked for and nothing else narrows the search.
     fn by_text(&self, conn: &mut Conn, range: Range<'_>) -> Result<Vec<Key>, Error> {
         let registered = range.order == Order::CreatedAt;
-        if self.cells.len() == 1 || registered {
-            let keys = self.in_window(conn, range)?;
+        let windows = if registered {
+            1
+        } else if self.cells.len() == 1 {
+            2
+        } else {
+            0
+        };
+        for window in &WINDOWS[..windows] {
+            let keys = self.in_window(conn, range, *window)?;
             if keys.len() >= range.limit {
                 return Ok(keys);
             }
@@ -297,14 +371,14 @@ impl Wanted {
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
-            let threes: Vec<String> = self.needles.iter().flat_map(|needle| texts::threes(&needle.text)).collect();
-            for blocks in BLOCKS.iter().filter(|_| !threes.is_empty()) {
+            let steps = if grams.iter().any(|gram| texts::tells(gram)) { 1 } else { BLOCKS.len() };
+            for blocks in &BLOCKS[..steps] {
                 let Some(next) = self.next_seq(conn, Range { beyond: beyond.as_ref(), ..range })? else {
                     return Ok(found);
                 };
                 let block = next >> BLOCK;
                 let (low, high) = if range.ascends { (block, block + blocks) } else { (block - blocks + 1, block + 1) };
-                let contained = (low.max(0)..high).map(|block| texts::in_block(&threes, block));
+                let contained = (low.max(0)..high).map(|block| texts::in_block(&grams, block));
                 let part = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
                 let mut within = Sql::new(format!("s.seq >= {} AND s.seq < {} AND (", low << BLOCK, high << BLOCK));
                 within.append(Sql::join(contained, " OR ", "FALSE")).push(")");
@@ -322,12 +396,12 @@ impl Wanted {
     }
 
     /// What the next rows have of it.
-    fn in_window(&self, conn: &mut Conn, range: Range<'_>) -> Result<Vec<Key>, Error> {
+    fn in_window(&self, conn: &mut Conn, range: Range<'_>, window: usize) -> Result<Vec<Key>, Error> {
         let cell = if let [cell] = self.cells.as_slice() { cell.condition } else { "TRUE" };
         let mut sql = selected(range.order, "p.seq");
         sql.push(&format!(" FROM (SELECT p.* FROM {} AS p WHERE {cell}", self.table)).append(range.condition("p.seq"));
-        sql.push(&Range { limit: WINDOW, ..range }.ordered("p.seq")).push(") AS p WHERE TRUE");
-        sql.append(self.conditions(true, true)).push(&range.ordered("p.seq"));
+        sql.push(&Range { limit: window, ..range }.ordered("p.seq")).push(") AS p WHERE TRUE");
+        sql.append(self.conditions(true, Met::Nothing, true)).push(&range.ordered("p.seq"));
         range.load(conn, vec![sql])
     }
 
@@ -339,7 +413,9 @@ impl Wanted {
             self.table
         ));
         sql.append(contained).push("))");
-        sql.append(self.conditions(true, true)).append(range.condition("p.seq")).push(&range.ordered("p.seq"));
+        sql.append(self.conditions(true, Met::Nothing, true))
+            .append(range.condition("p.seq"))
+            .push(&range.ordered("p.seq"));
         range.load(conn, vec![sql])
     }
 

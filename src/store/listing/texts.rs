@@ -46,13 +46,9 @@ pub(super) fn grams(needle: &str) -> Vec<String> {
     grams
 }
 
-/// Runs of three characters that every text which contains `needle` has, at most twelve of them.
-pub(super) fn threes(needle: &str) -> Vec<String> {
-    let chars: Vec<char> = needle.chars().collect();
-    let mut threes: Vec<String> = chars.windows(3).take(12).map(|three| three.iter().collect()).collect();
-    threes.sort();
-    threes.dedup();
-    threes
+/// Whether a run is so long that an index of all rows tells whether it is rare.
+pub(super) fn tells(gram: &str) -> bool {
+    gram.chars().nth(5).is_some()
 }
 
 /// The query that SQLite's index of runs understands: all of them, in hexadecimal, as its table is filled.
@@ -69,22 +65,22 @@ pub(super) fn matched(needles: &[Needle]) -> String {
 
 /// The condition by which PostgreSQL's index finds texts with all these runs; see list_grams in the schema.
 pub(super) fn anywhere(grams: &[String]) -> Sql {
-    let hashes = grams.iter().map(|gram| {
-        let folded = if gram.chars().nth(5).is_some() { " & 1048575" } else { "" };
-        Sql::new(format!("hashtext(?){folded}")).text(gram)
-    });
-    contained(Sql::join(hashes, ", ", ""))
+    contained(grams.iter().map(|gram| hashed(gram)))
 }
 
-/// The same within one block of rows, for runs of three characters.
-pub(super) fn in_block(threes: &[String], block: i64) -> Sql {
-    let hashes = threes.iter().map(|three| Sql::new("hashtext(?)").text(three));
-    contained(Sql::join(std::iter::once(Sql::new((-1_000_000 - block).to_string())).chain(hashes), ", ", ""))
+/// The same within one block of rows.
+pub(super) fn in_block(grams: &[String], block: i64) -> Sql {
+    let block = Sql::new((-1_000_000 - block).to_string());
+    contained(std::iter::once(block).chain(grams.iter().map(|gram| hashed(gram))))
 }
 
-fn contained(hashes: Sql) -> Sql {
+fn hashed(gram: &str) -> Sql {
+    Sql::new(if tells(gram) { "hashtext(?) & 1048575" } else { "hashtext(?)" }).text(gram)
+}
+
+fn contained(hashes: impl Iterator<Item = Sql>) -> Sql {
     let mut sql = Sql::new("list_grams(s.seq, s.content) @> ARRAY[");
-    sql.append(hashes).push("]::INT[]");
+    sql.append(Sql::join(hashes, ", ", "")).push("]::INT[]");
     sql
 }
 
@@ -100,8 +96,7 @@ mod tests {
             assert!(!grams.is_empty() && grams.len() <= 16, "{needle}");
             assert!(grams.iter().all(|gram| needle.contains(gram.as_str())), "{needle}: {grams:?}");
         }
-        assert!(threes("ab").is_empty());
-        assert_eq!(threes("abcd"), ["abc", "bcd"]);
+        assert_eq!(grams("abcd"), ["abc", "bcd"]);
     }
 
     #[test]

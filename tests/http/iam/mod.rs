@@ -1,6 +1,9 @@
 //! The administrators' API.
 
 mod apply;
+mod audit;
 mod clients;
+mod lists;
 mod principals;
 mod roles;
+mod takeover;

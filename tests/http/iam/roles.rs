@@ -150,3 +150,49 @@ async fn without_a_token_that_holds_nothing_is_told() {
     app.advance(std::time::Duration::from_secs(601));
     assert_eq!(service.get(AGENT).await.said(), "401 TOKEN_INVALID");
 }
+
+#[tokio::test]
+async fn a_role_that_is_forced_away_changes_its_holders_versions() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    assert_eq!(owner.put(AGENT, json!({})).await.said(), "201");
+    let ada = app.principal("ada@example.com", &["support:agent"], |_| {}).await.id;
+    let path = format!("/resources/iam/principals/{ada}");
+    let before = owner.get(&path).await.object(200);
+    // who they are is told to who may read them
+    let keeper = Api::holding(&app, "keeper", &["iam/roles:*"]).await;
+    let used = keeper.delete(AGENT).await;
+    assert_eq!((used.said().as_str(), used.json().get("errors")), ("409 ROLE_IN_USE", None));
+    assert_eq!(keeper.delete(&format!("{AGENT}?force=true")).await.said(), "204");
+    let stale = owner.put_if(&path, before["eTag"].as_str().unwrap(), json!({"name": "x"})).await;
+    assert_eq!(stale.said(), "409 ETAG_MISMATCH");
+    let events = owner.get("/resources/iam/audit?action=role.delete").await.object(200);
+    let holders = events["events"][0]["changes"].as_array().unwrap().iter().find(|c| c["path"] == "/holders").unwrap();
+    assert_eq!(holders["from"], json!([ada]));
+}
+
+#[tokio::test]
+async fn a_permission_under_a_condition_shows_no_roles() {
+    let app = TestApp::spawn().await;
+    let entry = json!({"entries": [{"resource": ["iam/roles"], "permission": ["read"], "attributeKeys": ["region"]}]});
+    let regional = Api::service(&app, "regional", &[], |client| {
+        client.acl = serde_json::from_value(entry).unwrap();
+        client.access_attributes.insert("region".to_owned(), vec!["eu".to_owned()]);
+    })
+    .await;
+    assert_eq!(regional.get("/resources/iam/roles").await.said(), "403 PERMISSION_MISSING");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_permission_is_in_no_role() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    for entry in [
+        json!({"resource": "registry", "permission": "x:y"}),
+        json!({"resource": "a", "permission": "b", "attributeKeys": [""]}),
+        json!({"resource": "a", "permission": "b", "attributeKeys": ["a\nb"]}),
+    ] {
+        assert_eq!(owner.put(AGENT, json!({"acl": {"entries": [entry]}})).await.said(), "422 FIELD_INVALID");
+    }
+    assert_eq!(owner.put(AGENT, json!({"description": "a\u{1b}[2J"})).await.said(), "422 FIELD_INVALID");
+}

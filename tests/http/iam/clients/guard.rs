@@ -48,7 +48,10 @@ async fn a_client_that_holds_more_is_nobodys_to_change() {
         assert_eq!(clerk.get(&path(id)).await.object(200), client);
     }
     // what concerns people with their consent, or what the clerk holds, is no hindrance
-    for more in [json!({"scopes": ["openid", "me:*"], "firstParty": false}), json!({"scopes": ["actors/order:read"]})] {
+    for more in [
+        json!({"scopes": ["openid", "me:*"], "firstParty": false}),
+        json!({"scopes": ["actors/order:read"], "firstParty": false}),
+    ] {
         let mut body = application();
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let said = clerk.put(SHOP, body).await.said();
