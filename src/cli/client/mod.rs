@@ -151,7 +151,7 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     for (name, wanted) in [("includeSuspended", args.include_suspended), ("includeSystem", args.include_system)] {
         query.extend(wanted.then(|| (name, "true".to_owned())));
     }
-    let columns: (&[&str], fn(&Value) -> Vec<String>) = (&["ID", "NAME", "GRANTS", "ROLES", "STATE"], row);
+    let columns: resource::Columns<'_> = (&["ID", "NAME", "GRANTS", "ROLES", "STATE"], row);
     resource::print_list(&place, Kind::Client, &query, args.limit, args.show.json, columns).await
 }
 

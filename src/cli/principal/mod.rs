@@ -180,8 +180,7 @@ async fn list(args: ListArgs) -> anyhow::Result<()> {
     if args.include_suspended {
         query.push(("includeSuspended", "true".to_owned()));
     }
-    let columns: (&[&str], fn(&Value) -> Vec<String>) =
-        (&["ID", "EMAIL", "NAME", "ROLES", "LAST ACTIVE", "STATE"], row);
+    let columns: resource::Columns<'_> = (&["ID", "EMAIL", "NAME", "ROLES", "LAST ACTIVE", "STATE"], row);
     resource::print_list(&place, Kind::Principal, &query, args.limit, args.show.json, columns).await
 }
 
