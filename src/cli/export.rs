@@ -75,13 +75,10 @@ pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let bar = bar("objects")?;
     let wanted = |kind: &Kind| args.only.is_empty() || args.only.iter().any(|section| section.kind() == *kind);
     let json = args.format == Format::Json;
-    let mut sections = 0;
-    #[allow(clippy::explicit_counter_loop)] // how many there were is asked afterwards
-    for kind in Kind::ALL.into_iter().filter(wanted) {
+    for (nth, kind) in Kind::ALL.into_iter().filter(wanted).enumerate() {
         if json {
-            write!(out, "{}\n  \"{}\": [", if sections == 0 { "{" } else { "," }, kind.plural())?;
+            write!(out, "{}\n  \"{}\": [", if nth == 0 { "{" } else { "," }, kind.plural())?;
         }
-        sections += 1;
         let (mut entries, before) = (0, bar.position());
         resource::walk(&place, kind, &query(kind), None, |rows, total| {
             bar.set_length(before + total);

@@ -226,3 +226,99 @@ async fn the_same_commands_go_over_http_with_a_token() {
     let refused = said(&over_http(&app, &nobody, &["role", "list"]).await);
     assert!(refused.0 == 1 && refused.1.contains("TOKEN_INVALID"), "{}", refused.1);
 }
+
+/// A file with everything that a section can hold, as a person writes it.
+const FILE: &str = r#"
+[[roles]]
+key = "support:agent"
+description = "Agents"
+acl.entries = [{ resource = "iam/principals", permission = ["read", "write"] }]
+
+[[clients]]
+id = "shop"
+name = "The Shop"
+redirectUris = ["https://shop.example/callback"]
+roles = ["support:agent"]
+
+[[principals]]
+id = "0199c0de-0000-7000-8000-00000000ada0"
+email = "ada@example.org"
+name = "Ada"
+roles = ["support:agent"]
+suspended = true
+properties = { email_verified = true, locale = "en", tier = { level = 3 } }
+settings = { theme = "dark" }
+"#;
+
+#[tokio::test]
+async fn what_is_exported_and_applied_elsewhere_is_exported_as_the_same() {
+    let (first, second) = (new_data().await, new_data().await);
+    std::fs::write(first.path().join("house.toml"), FILE).unwrap();
+    let dry = said(&on(first.path(), &["apply", "house.toml", "--dry-run"]));
+    assert!(dry.0 == 0 && dry.1.contains("+ role support:agent") && dry.1.contains("3 created"), "{}", dry.1);
+    assert!(!said(&on(first.path(), &["export"])).1.contains("shop"));
+    let applied = printed(&on(first.path(), &["apply", "house.toml", "--json"]));
+    assert_eq!((&applied["created"], &applied["dryRun"]), (&json!(3), &json!(false)));
+    let version = || printed(&on(first.path(), &["client", "show", "shop", "--json"]))["eTag"].clone();
+    let etag = version();
+    let again = said(&on(first.path(), &["apply", "house.toml"]));
+    assert_eq!(again, (0, "0 created, 0 changed, 0 deleted, 3 unchanged\n".to_owned()));
+    assert_eq!(version(), etag);
+
+    for format in ["toml", "json"] {
+        let export = |data: &Path| said(&on(data, &["export", "--format", format]));
+        let file = export(first.path());
+        assert!(file.0 == 0 && file.1.contains("suspended") && !file.1.contains("eTag"), "{}", file.1);
+        std::fs::write(second.path().join("export"), &file.1).unwrap();
+        assert_eq!(said(&on(second.path(), &["apply", "export"])).0, 0);
+        assert_eq!(export(second.path()), file);
+    }
+    let output = ["export", "--output", "out.toml", "--only", "roles"];
+    assert_eq!(said(&on(first.path(), &output)), (0, String::new()));
+    assert_eq!(said(&on(first.path(), &output)).0, 1, "nothing is overwritten");
+}
+
+#[tokio::test]
+async fn a_file_is_applied_as_a_whole_and_pruning_asks_first() {
+    let data = new_data().await;
+    let run = |arguments: &[&str]| on(data.path(), arguments);
+    let write = |text: &str| std::fs::write(data.path().join("house.toml"), text).unwrap();
+    write(FILE);
+    assert_eq!(said(&run(&["apply", "house.toml"])).0, 0);
+    write("[[roles]]\nkey = 'a:b'\n[[clients]]\nid = 'x'\nclientSecret = 'y'\n[[principals]]\nemail = 'no'\n");
+    let refused = said(&run(&["apply", "house.toml"]));
+    assert!(refused.0 == 2 && refused.1.contains("/clients/0/clientSecret"), "{}", refused.1);
+    assert!(refused.1.contains("/principals/0/email"), "{}", refused.1);
+    assert_eq!(said(&run(&["role", "show", "a:b"])).0, 1);
+    write("[[role]]\nkey = 'a:b'\n");
+    let refused = said(&run(&["apply", "house.toml"]));
+    assert!(refused.0 == 2 && refused.1.contains("did you mean roles?"), "{}", refused.1);
+
+    write("principals = []\n");
+    let unasked = said(&run(&["apply", "house.toml", "--prune"]));
+    assert!(unasked.0 == 2 && unasked.1.contains("ada@example.org") && unasked.1.contains("--yes"), "{}", unasked.1);
+    assert_eq!(said(&run(&["principal", "show", "ada@example.org"])).0, 0);
+    assert_eq!(said(&run(&["apply", "house.toml", "--prune", "--yes"])).0, 0);
+    assert_eq!(said(&run(&["principal", "show", "ada@example.org"])).0, 1);
+    assert_eq!(said(&run(&["client", "show", "shop"])).0, 0, "only sections of the file");
+}
+
+#[tokio::test]
+async fn files_are_exported_and_applied_over_http_as_well() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("house.toml");
+    std::fs::write(&path, FILE).unwrap();
+    let path = path.to_str().unwrap();
+    let applied = printed(&over_http(&app, &owner, &["apply", path, "--json"]).await);
+    assert_eq!(applied["created"], json!(3));
+    let again = said(&over_http(&app, &owner, &["apply", path]).await);
+    assert_eq!(again, (0, "0 created, 0 changed, 0 deleted, 3 unchanged\n".to_owned()));
+    let file = said(&over_http(&app, &owner, &["export", "--only", "clients"]).await);
+    assert!(file.0 == 0 && file.1.contains("id = \"shop\"") && file.1.contains("owner-service"), "{}", file.1);
+    let weak = Api::holding(&app, "weak", &["iam/roles:*", "iam/principals:*", "iam/clients:*"]).await;
+    std::fs::write(path, "[[clients]]\nid = 'weak'\nroles = ['system:owner']\n").unwrap();
+    let refused = said(&over_http(&app, &weak, &["apply", path]).await);
+    assert!(refused.0 == 1 && refused.1.contains("PRIVILEGE_ESCALATION"), "{}", refused.1);
+}

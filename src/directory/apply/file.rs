@@ -73,7 +73,7 @@ impl Wanted {
                     for (n, entry) in given.into_iter().enumerate() {
                         let place = format!("/{}/{n}", of.plural());
                         match read(of, entry, &place, max_bytes) {
-                            Err(fault) => faults.push(fault),
+                            Err(fault) => faults.push(*fault),
                             Ok(entry) => {
                                 if entry.id.as_ref().is_some_and(|id| !seen.insert(id.clone())) {
                                     let message = "expected each object once, got it a second time";
@@ -99,15 +99,18 @@ impl Wanted {
     }
 }
 
-#[allow(clippy::result_large_err)] // moved once, into the list of all faults
-fn read(of: Kind, entry: Value, place: &str, max_bytes: usize) -> Result<Entry, Fault> {
+fn read(of: Kind, entry: Value, place: &str, max_bytes: usize) -> Result<Entry, Box<Fault>> {
     let Value::Object(mut body) = entry else {
         let message = format!("expected an object, got {}", kind(&entry));
-        return Err(at(Code::FieldMalformed, place, message));
+        return Err(Box::new(at(Code::FieldMalformed, place, message)));
     };
     let length = serde_json::to_string(&body).map_or(usize::MAX, |text| text.len());
     if length > max_bytes {
-        return Err(at(Code::FieldInvalid, place, format!("expected at most {max_bytes} bytes, got {length}")));
+        return Err(Box::new(at(
+            Code::FieldInvalid,
+            place,
+            format!("expected at most {max_bytes} bytes, got {length}"),
+        )));
     }
     // what was read can be applied; a file says what is to be, whatever version is there
     for version in ["eTag", "etag"] {
@@ -117,11 +120,11 @@ fn read(of: Kind, entry: Value, place: &str, max_bytes: usize) -> Result<Entry, 
         None => None,
         Some(Value::Bool(suspended)) if of != Kind::Role => Some(suspended),
         Some(_) if of == Kind::Role => {
-            return Err(at(Code::UnknownField, format!("{place}/suspended"), "roles are not suspended"));
+            return Err(Box::new(at(Code::UnknownField, format!("{place}/suspended"), "roles are not suspended")));
         }
         Some(other) => {
             let message = format!("expected a boolean, got {}", kind(&other));
-            return Err(at(Code::FieldMalformed, format!("{place}/suspended"), message));
+            return Err(Box::new(at(Code::FieldMalformed, format!("{place}/suspended"), message)));
         }
     };
     let id = match body.remove(of.key()) {
@@ -130,11 +133,11 @@ fn read(of: Kind, entry: Value, place: &str, max_bytes: usize) -> Result<Entry, 
         None if of == Kind::Principal && body.get("email").is_some_and(Value::is_string) => None,
         None => {
             let or = if of == Kind::Principal { " or email" } else { "" };
-            return Err(at(Code::FieldInvalid, place, format!("expected the member {}{or}", of.key())));
+            return Err(Box::new(at(Code::FieldInvalid, place, format!("expected the member {}{or}", of.key()))));
         }
         Some(other) => {
             let message = format!("expected a string, got {}", kind(&other));
-            return Err(at(Code::FieldMalformed, format!("{place}/{}", of.key()), message));
+            return Err(Box::new(at(Code::FieldMalformed, format!("{place}/{}", of.key()), message)));
         }
     };
     Ok(Entry { kind: of, place: place.to_owned(), id, body, suspended })
