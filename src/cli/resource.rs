@@ -120,9 +120,6 @@ pub fn read(path: &std::path::Path, flag: &str) -> Result<String, Refused> {
     }
 }
 
-/// The headings of a table, and what makes a row of a document.
-pub type Columns<'c> = (&'c [&'c str], fn(&Value) -> Vec<String>);
-
 /// Walks over a list, page by page, up to `limit` rows; `total` is what the list says it has.
 ///
 /// # Errors
