@@ -1,6 +1,6 @@
 //! Outgoing mail: a queue from which each mail is taken by one worker at a time, and what became of it.
 //!
-//! A worker takes a mail under a lease, a random text that is good until [`Claimed::until`]; whatever it reports counts
+//! A worker takes a mail under a lease, a random text that is good for a time; whatever it reports counts
 //! only while the row still has that lease. What was sent, has failed or was cancelled has no content any more.
 
 use std::time::Duration;

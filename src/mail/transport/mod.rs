@@ -1,7 +1,7 @@
 //! How mails leave: over SMTP, or for development into files.
 //!
-//! A delivery has two steps: [`Transport::prepare`] brings the next server so far that it wants the message, and can be
-//! given up at any time; [`Transport::hand_over`] gives it the message, and only its answer tells what has happened.
+//! A delivery has two steps: `Transport::prepare` brings the next server so far that it wants the message, and can be
+//! given up at any time; `Transport::hand_over` gives it the message, and only its answer tells what has happened.
 
 use std::time::Duration;
 

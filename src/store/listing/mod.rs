@@ -3,7 +3,7 @@
 //! A page is found by its position in an order (keyset paging), never by counting rows off, so it stays right while
 //! rows come and go. Where a filter is given, the index of what it asks for drives the search in the default order:
 //! role members, attribute values and (SQLite) text matches all lie in the order of registration, so the search ends
-//! as soon as the page is full. See [`search`] for the other orders and for PostgreSQL.
+//! as soon as the page is full. See `search` for the other orders and for PostgreSQL.
 //!
 //! Totals: without a filter they are kept by triggers; with one, rows are counted up to [`BOUND`] and the answer says
 //! whether it stopped there. A count never includes what the caller may not see.
