@@ -35,7 +35,7 @@ pub struct DeleteArgs {
     #[arg(long)]
     pub yes: bool,
     /// Only this version (the eTag that was read)
-    #[arg(long, value_name = "ETAG")]
+    #[arg(long, value_name = "ETAG", allow_hyphen_values = true)]
     pub if_match: Option<String>,
     /// Where to act
     #[command(flatten)]

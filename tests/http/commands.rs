@@ -85,6 +85,9 @@ async fn a_principal_is_created_listed_shown_changed_and_deleted() {
     let stale = shown["eTag"].as_str().unwrap();
     let refused = said(&run(&["principal", "update", id, "--name", "X", "--if-match", stale]));
     assert!(refused.0 == 1 && refused.1.contains("ETAG_MISMATCH"), "{}", refused.1);
+    // a version may begin like an option
+    let refused = said(&run(&["principal", "update", id, "--name", "X", "--if-match", "-Ix"]));
+    assert!(refused.0 == 1 && refused.1.contains("ETAG_MISMATCH"), "{}", refused.1);
     let suspended = printed(&run(&["principal", "update", id, "--suspend", "--json"]));
     assert!(suspended["suspendedAt"].is_string());
     assert!(printed(&run(&["principal", "update", id, "--unsuspend", "--json"]))["suspendedAt"].is_null());

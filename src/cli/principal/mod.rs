@@ -94,7 +94,7 @@ pub struct UpdateArgs {
     #[command(flatten)]
     fields: FieldArgs,
     /// Only this version (the eTag that was read)
-    #[arg(long, value_name = "ETAG")]
+    #[arg(long, value_name = "ETAG", allow_hyphen_values = true)]
     if_match: Option<String>,
     #[command(flatten)]
     show: ShowArgs,
@@ -117,7 +117,7 @@ pub struct ResetArgs {
     #[arg(value_name = "ID|EMAIL")]
     who: String,
     /// Only this version (the eTag that was read)
-    #[arg(long, value_name = "ETAG")]
+    #[arg(long, value_name = "ETAG", allow_hyphen_values = true)]
     if_match: Option<String>,
     #[command(flatten)]
     show: ShowArgs,
