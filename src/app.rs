@@ -189,7 +189,11 @@ impl App {
     }
 }
 
-fn open_master_key(config: &Config) -> anyhow::Result<MasterKey> {
+/// The configured master key, or the one in the data directory, which is made with new data.
+///
+/// # Errors
+/// It is missing beside data that was sealed under it, or cannot be read.
+pub fn open_master_key(config: &Config) -> anyhow::Result<MasterKey> {
     use secrecy::ExposeSecret;
     if let Some(secret) = &config.master_key {
         return Ok(MasterKey::from_secret(secret.expose_secret())?);

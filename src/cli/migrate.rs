@@ -2,6 +2,7 @@
 
 use super::{data_dir, load, out};
 use crate::{
+    app::open_master_key,
     config::{ConfigArgs, DatabaseTarget},
     store::{Store, Target},
 };
@@ -13,6 +14,8 @@ use crate::{
 pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = load(args)?;
     data_dir::prepare(&config)?;
+    // made together with the data: beside a database that is in use a missing key is a lost one
+    open_master_key(&config)?;
     let target = match config.database() {
         DatabaseTarget::Sqlite(path) => Target::Sqlite(path),
         DatabaseTarget::Postgres(url) => Target::Postgres(url, 1),
@@ -20,4 +23,27 @@ pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || Store::open(&target)).await??;
     out::print(&format!("The schema of {} is up to date.", config.database()));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ConfigArgs,
+    }
+
+    #[tokio::test]
+    async fn data_that_begins_with_a_migration_can_be_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let data = directory.path().join("data");
+        let args = Line::parse_from(["migrate", "--data-dir", data.to_str().unwrap()]).args;
+        run(&args).await.unwrap();
+        let config = load(&args).unwrap();
+        data_dir::open_existing(config).await.unwrap();
+    }
 }
