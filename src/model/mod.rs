@@ -3,6 +3,7 @@
 pub mod client_auth;
 pub mod email;
 pub mod grant_type;
+pub mod graph;
 pub mod id;
 pub mod key;
 pub mod password;
