@@ -89,6 +89,10 @@ async fn an_address_is_changed_by_the_link_that_the_server_mails() {
     assert_eq!(said(&browser.submit(&page, "confirm", &[]).await), (403, INVALID.to_owned()));
     let again = browser.get(&link).await;
     assert_eq!(said(&browser.submit(&again, "confirm", &[]).await), (403, INVALID.to_owned()));
+    // the mailbox that the account had is told, so that nobody takes it over silently
+    eventually(|| smtp.received().iter().any(|mail| mail.to == [ADA])).await;
+    let told = smtp.received().into_iter().find(|mail| mail.to == [ADA]).unwrap().message;
+    assert!(told.contains("another email address") && !told.contains(NEW), "{told}");
     let events = [ada.audited("principal.email.change").await, ada.audited("principal.email.verify").await].concat();
     assert_eq!(events.len(), 2);
     assert!(!format!("{events:?}").contains("kwev_"), "no secrets in the audit log");
