@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::{
     eventually,
     notices::{mails, queued, writing},
-    smtp,
 };
 use crate::{
     me::{ADA, Person, ada_on},
     support::{
         PASSWORD, TestApp,
         browser::{Browser, Page},
+        smtp,
     },
 };
 
@@ -25,7 +25,7 @@ const INVALID: &str = "This link does not work any more";
 
 /// The link in a mail, as its text has it.
 fn link(app: &TestApp, mail: &str) -> String {
-    let text = mail.replace("=\r\n", "").replace("=3D", "=");
+    let text = smtp::decoded(mail);
     let begin = text.find(&app.url("/email/confirm?")).unwrap_or_else(|| panic!("no link in {text}"));
     text[begin..].split_whitespace().next().unwrap().to_owned()
 }
