@@ -28,8 +28,8 @@ const PROBED: usize = 500;
 /// Rows in which a text is looked for without an index, one step after the other; the second step only in orders in
 /// which blocks do not lie.
 const WINDOWS: [usize; 2] = [1000, 10_000];
-/// How many blocks are looked through at once, one step after the other; only the first step for texts so long that the
-/// whole index tells whether they are rare.
+/// How many blocks are looked through at once, one step after the other; of texts so long that the whole index tells
+/// whether they are rare, only the first block if it has none.
 const BLOCKS: [i64; 3] = [1, 8, 32];
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
 const BLOCK: u32 = 14;
@@ -387,12 +387,16 @@ impl Wanted {
                 return Ok(keys);
             }
         }
-        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::grams(&needle.text)).collect();
+        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::hashed_grams(&needle.text)).collect();
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
-            let steps = if grams.iter().any(|gram| texts::tells(gram)) { 1 } else { BLOCKS.len() };
-            for blocks in &BLOCKS[..steps] {
+            let tells = grams.iter().any(|gram| texts::tells(gram));
+            for (step, blocks) in BLOCKS.iter().enumerate() {
+                // of what one block has nothing of, little is left
+                if tells && step > 0 && found.is_empty() {
+                    break;
+                }
                 let Some(next) = self.next_seq(conn, Range { beyond: beyond.as_ref(), ..range })? else {
                     return Ok(found);
                 };
