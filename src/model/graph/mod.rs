@@ -7,6 +7,9 @@
 //! else is met, and every other test is not. `not` turns that round.
 
 pub mod catalogue;
+pub mod filter;
+pub mod request;
+pub mod structured;
 
 pub use catalogue::{Field, Kind, Node};
 
