@@ -15,6 +15,7 @@ use crate::{
     model::{
         problem::{Code, Fault, Problem},
         secret::random_text,
+        text,
         time::Timestamp,
     },
     store::{self, Conn, Tx, principal::Principal},
@@ -214,14 +215,7 @@ type Rule = fn(&str) -> Result<(), String>;
 /// # Errors
 /// What was expected and what was got.
 pub fn name(text: &str) -> Result<(), String> {
-    let length = text.chars().count();
-    if length == 0 || length > MAX_NAME {
-        return Err(format!("expected 1 to {MAX_NAME} characters, got {length}"));
-    }
-    if text.chars().any(char::is_control) {
-        return Err("expected a name without control characters".to_owned());
-    }
-    Ok(())
+    text::name(text, MAX_NAME)
 }
 
 /// Whether a text can be a phone number.

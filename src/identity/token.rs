@@ -8,7 +8,7 @@ use super::access::AccessCache;
 use crate::{
     app::Seals,
     keys::{self, KeyRing},
-    model::{permission::Permissions, scope::Scope, time::Timestamp},
+    model::{id, permission::Permissions, scope::Scope, time::Timestamp},
     store::{self, Conn, Store, client::Client, grant::Grant, principal::Principal},
 };
 
@@ -121,8 +121,9 @@ fn active(
         }
         // the client acts for itself (RFC 9068 §2.2: sub is the client)
         None if subject == client.id => {
-            let issued_at = claims.get("iat").and_then(Value::as_i64).unwrap_or(0);
-            if client.metadata.tokens_since.is_some_and(|since| issued_at < since.seconds()) {
+            // by its own id, which has milliseconds; iat has seconds
+            let issued_at = id::made_at(jti).unwrap_or(Timestamp::from_seconds(0));
+            if client.metadata.tokens_since.is_some_and(|since| issued_at < since) {
                 return Ok(None);
             }
             (None, None, cache.of_client(conn, &client)?)

@@ -9,12 +9,20 @@ pub fn generate(now: super::time::Timestamp) -> String {
     Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)).to_string()
 }
 
-/// A principal's id: a UUID, in lower case.
+/// When [`generate`] made this identifier, to the millisecond; none if it did not.
+pub fn made_at(id: &str) -> Option<super::time::Timestamp> {
+    let made = Uuid::parse_str(id).ok()?.get_timestamp()?;
+    let (seconds, nanos) = made.to_unix();
+    Some(super::time::Timestamp::from_millis(i64::try_from(seconds).ok()? * 1000 + i64::from(nanos / 1_000_000)))
+}
+
+/// A principal's id: a UUID with its dashes, in lower case: a text without them could be a client's id.
 ///
 /// # Errors
 /// What was expected and what was got.
 pub fn principal(text: &str) -> Result<String, String> {
-    Uuid::parse_str(text).map(|id| id.to_string()).map_err(|_| format!("expected a UUID, got '{}'", shown(text)))
+    let id = Uuid::parse_str(text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH);
+    id.map(|id| id.to_string()).ok_or_else(|| format!("expected a UUID, got '{}'", shown(text)))
 }
 
 /// A client's id: a UUID or a slug `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`.
@@ -57,6 +65,16 @@ mod tests {
     #[test]
     fn principals_are_uuids() {
         assert_eq!(principal("0190A3C2-7B00-7000-8000-000000000001").unwrap(), "0190a3c2-7b00-7000-8000-000000000001");
-        assert!(principal("ada").is_err());
+        for bad in ["ada", "0190a3c27b0070008000000000000001", "{0190a3c2-7b00-7000-8000-000000000001}"] {
+            assert!(principal(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_identifier_tells_when_it_was_made() {
+        let at = super::super::time::Timestamp::from_millis(1_795_262_400_123);
+        assert_eq!(made_at(&generate(at)), Some(at));
+        assert_eq!(made_at("ada"), None);
+        assert_eq!(made_at("0190a3c2-7b00-4000-8000-000000000001"), None, "version 4");
     }
 }

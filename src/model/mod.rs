@@ -14,4 +14,5 @@ pub mod redirect_uri;
 pub mod role_key;
 pub mod scope;
 pub mod secret;
+pub mod text;
 pub mod time;

@@ -257,6 +257,8 @@ pub struct Permissions {
 struct Rule {
     permission: Permission,
     keys: Vec<String>,
+    /// Held over oneself, because one is a person: nobody can give it to others.
+    natural: bool,
 }
 
 impl Permissions {
@@ -267,7 +269,7 @@ impl Permissions {
             for resource in &entry.resource {
                 for action in &entry.permission {
                     let permission = Permission { resource: resource.clone(), action: action.clone() };
-                    let rule = Rule { permission, keys: entry.attribute_keys.clone() };
+                    let rule = Rule { permission, keys: entry.attribute_keys.clone(), natural: false };
                     if !rules.contains(&rule) {
                         rules.push(rule);
                     }
@@ -275,6 +277,13 @@ impl Permissions {
             }
         }
         Permissions { rules, attributes: attributes.clone() }
+    }
+
+    /// What every person holds over themselves: `me:*`. It allows what it says, and covers nothing that others are given:
+    /// `me/email:verify`, given to an application, says whose addresses are proven.
+    pub fn by_nature() -> Permissions {
+        let permission = Permission { resource: "me".to_owned(), action: "*".to_owned() };
+        Permissions { rules: vec![Rule { permission, keys: Vec::new(), natural: true }], attributes: Attributes::new() }
     }
 
     /// Whether this is everything, under no condition.
@@ -354,7 +363,7 @@ impl Permissions {
         let mut rules: Vec<Rule> = Vec::new();
         for rule in &self.rules {
             for permission in asked.iter().filter_map(|asked| rule.permission.meet(asked)) {
-                let rule = Rule { permission, keys: rule.keys.clone() };
+                let rule = Rule { permission, ..rule.clone() };
                 if !rules.contains(&rule) {
                     rules.push(rule);
                 }
@@ -368,6 +377,7 @@ impl Permissions {
         other.rules.iter().all(|theirs| {
             self.rules.iter().any(|ours| {
                 ours.permission.covers(&theirs.permission)
+                    && (theirs.natural || !ours.natural)
                     && ours.keys.iter().all(|key| {
                         theirs.keys.contains(key)
                             && other.attributes.get(key).is_some_and(|values| {
@@ -406,6 +416,20 @@ mod tests {
         assert!(holds(&["registry/*:read"]).allows("registry", "read"));
         assert!(holds(&["*:*"]).allows("anything/at/all", "whatever"));
         assert!(!holds(&[]).allows("a", "read"));
+    }
+
+    #[test]
+    fn what_is_held_by_nature_is_used_but_not_given() {
+        let person = holds(&["iam/clients:*"]).and(&Permissions::by_nature());
+        let token = person.narrowed(&"me/email:* iam/clients:write".parse().unwrap());
+        for permissions in [&person, &token] {
+            assert!(permissions.allows("me/email", "verify"));
+            assert!(!permissions.covers(&holds(&["me/email:verify"])));
+            assert!(permissions.covers(permissions));
+        }
+        let given = person.and(&holds(&["me/email:*"]));
+        assert!(given.covers(&holds(&["me/email:verify"])));
+        assert!(given.narrowed(&"me:*".parse().unwrap()).covers(&holds(&["me/email:verify"])));
     }
 
     #[test]

@@ -39,7 +39,8 @@ pub fn register(text: &str) -> Result<String, String> {
         "http" => refuse("https, or http on localhost, 127.0.0.1 or [::1]"),
         // schemes that browsers or systems act upon themselves
         "javascript" | "data" | "file" | "vbscript" | "blob" | "about" | "filesystem" | "view-source" | "ws"
-        | "wss" | "ftp" | "mailto" | "tel" | "https" => {
+        | "wss" | "ftp" | "mailto" | "tel" | "https" | "chrome" | "chrome-extension" | "moz-extension" | "edge"
+        | "resource" | "jar" | "wyciwyg" | "intent" | "sms" | "ldap" | "ldaps" => {
             refuse("https, http on loopback, or an application's own scheme")
         }
         _ => Ok(text.to_owned()),

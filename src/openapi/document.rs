@@ -37,7 +37,7 @@ What was read can be written back: members that cannot be set are accepted as th
 
 **Errors** are problem documents (RFC 9457) with a `code` that does not change, a `detail` that says what was expected \
 and what was got, the place in the body where there is one, and the `request_id` under which the server's log has more. \
-Unknown members and parameters are refused by name. 503 and 429 say in `Retry-After` when to come back.";
+Unknown members, and unknown parameters of lists, are refused by name. 503 and 429 say in `Retry-After` when to come back.";
 
 /// The description of the APIs of the server at this issuer.
 pub fn document(issuer: &str) -> Value {

@@ -35,7 +35,7 @@ pub fn describe(components: &mut Value) {
         "IdempotencyKey": {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "A text of the caller's choice, new for each act. The same request with the same key gets the \
-                            same answer for a day, and does nothing again; another request with it gets 422.",
+                            same answer for a day, and does nothing again; the same path with another body gets 422.",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
         },
     });

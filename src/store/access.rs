@@ -8,7 +8,7 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::{Conn, Error, client, client::Client, generation, identity, principal, principal::Principal};
-use crate::model::permission::{Acl, Attributes, Permissions};
+use crate::model::permission::Permissions;
 
 /// An identity's roles and what they and its own list allow.
 #[derive(Clone, Debug)]
@@ -25,9 +25,7 @@ impl Access {
         let (roles, permissions) =
             identity::permissions(conn, &principal.id, &principal.acl, &principal.access_attributes)?;
         // A person holds what concerns the person by nature; a token's scopes limit it.
-        let by_nature = Acl::of(&["me:*"]).map_err(Error::Internal)?;
-        let permissions = permissions.and(&Permissions::compile([&by_nature], &Attributes::new()));
-        Ok(Access { roles, permissions })
+        Ok(Access { roles, permissions: permissions.and(&Permissions::by_nature()) })
     }
 
     /// What this client may do now.

@@ -108,6 +108,10 @@ impl<N: Need> FromRequest for Caller<N> {
                 return Err(Declined::from(actor::missing(N::RESOURCE, N::ACTION))
                     .challenge(Challenge::InsufficientScope(N::RESOURCE, N::ACTION)));
             }
+            if req.uri().path().contains("%00") {
+                // nothing has such an id, and PostgreSQL's texts cannot hold it
+                return Err(Refusal::new(Code::IdInvalid, "expected an id without the character U+0000").into());
+            }
             Ok(Caller { actor, bearer, need: PhantomData })
         })
     }

@@ -19,6 +19,7 @@ use crate::{
         problem::{Code, Fault},
         redirect_uri,
         scope::OPENID_SCOPES,
+        text,
     },
     store::client::Client,
 };
@@ -106,13 +107,9 @@ pub(super) fn faults(found: &Registered, policy: &Policy) -> Vec<Fault> {
 }
 
 fn texts(client: &Client, faults: &mut Vec<Fault>) {
-    let characters = client.name.chars().count();
-    if !(1..=MAX_NAME).contains(&characters) {
-        let message =
-            format!("expected what people are told it is called, 1 to {MAX_NAME} characters, got {characters}");
+    // people are asked whether they allow it by this name
+    if let Err(message) = text::name(&client.name, MAX_NAME) {
         faults.push(fault("/name", message));
-    } else if client.name.chars().any(char::is_control) {
-        faults.push(fault("/name", "expected no control characters"));
     }
     if client.description.as_ref().is_some_and(|text| text.chars().count() > MAX_DESCRIPTION) {
         faults.push(fault("/description", format!("expected at most {MAX_DESCRIPTION} characters")));

@@ -2,7 +2,11 @@
 
 use chrono::NaiveDate;
 
-use crate::model::{email::Email, id::shown};
+use crate::model::{
+    email::Email,
+    id::shown,
+    text::{is_unseen, shows},
+};
 
 /// The most characters of a URL.
 pub(super) const MAX_URL: usize = 2048;
@@ -12,10 +16,6 @@ pub(super) const MAX_PHONE: usize = 64;
 /// inside of a character class.
 pub(super) const UNSEEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
 
-fn is_unseen(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
 /// One line of text, without the blanks around it.
 pub(super) fn line(text: &str, max: usize) -> Result<String, String> {
     let text = text.trim();
@@ -23,6 +23,7 @@ pub(super) fn line(text: &str, max: usize) -> Result<String, String> {
         0 => Err("expected a text that is not blank; null for none".to_owned()),
         count if count > max => Err(format!("expected at most {max} characters, got {count}")),
         _ if text.chars().any(is_unseen) => Err("expected a text without control characters".to_owned()),
+        _ if !shows(text) => Err("expected a text that can be seen".to_owned()),
         _ => Ok(text.to_owned()),
     }
 }
@@ -127,7 +128,7 @@ mod tests {
     #[test]
     fn texts_are_lines_that_people_can_read() {
         assert_eq!(line(" Ada ", 10).unwrap(), "Ada");
-        for bad in ["", "  ", "a\u{7}", "a\nb", "a\u{202e}b", "12345678901"] {
+        for bad in ["", "  ", "a\u{7}", "a\nb", "a\u{202e}b", "\u{200b}", "12345678901"] {
             assert!(line(bad, 10).is_err(), "{bad:?}");
         }
         assert_eq!(lines("1 Street\nTown", 20).unwrap(), "1 Street\nTown");

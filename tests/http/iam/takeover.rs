@@ -51,6 +51,69 @@ async fn an_answer_is_given_again_only_to_a_token_that_allows_the_same() {
 }
 
 #[tokio::test]
+async fn what_a_person_holds_by_nature_is_not_theirs_to_give() {
+    let app = TestApp::spawn().await;
+    app.role("apps:admin", &["iam/clients:*", "iam/roles:*"]).await;
+    let admin =
+        Api::person(&app, "admin@example.com", &["apps:admin"], "iam/clients:* iam/roles:* me:* me/email:*").await;
+    let verify = json!({"entries": [{"resource": "me/email", "permission": "verify"}]});
+    let evil = json!({
+        "redirectUris": ["https://evil.example/cb"], "scopes": ["openid", "me/email:write"], "acl": verify,
+    });
+    assert_eq!(admin.put("/resources/iam/clients/evil", evil).await.said(), "403 PRIVILEGE_ESCALATION");
+    assert_eq!(admin.put("/resources/iam/roles/vr:x", json!({"acl": verify})).await.said(), "403 PRIVILEGE_ESCALATION");
+    // an application that asks each person for it, as before
+    let asks = json!({"redirectUris": ["https://app.example/cb"], "scopes": ["openid", "me/email:write"]});
+    assert_eq!(admin.put("/resources/iam/clients/asks", asks).await.said(), "201");
+    // who was given it gives it
+    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:*").await;
+    assert_eq!(owner.put("/resources/iam/roles/vr:x", json!({"acl": verify})).await.said(), "201");
+}
+
+#[tokio::test]
+async fn a_body_or_path_that_could_be_read_in_two_ways_is_refused() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let role = app.url("/resources/iam/roles/a:b");
+    let twice = r#"{"description": "one", "acl": {"entries": [], "entries": []}}"#;
+    for body in [twice, r#"{"description": "one", "description": "two"}"#] {
+        let request = http.put(&role).bearer_auth(&owner.token).header("content-type", "application/json").body(body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 400);
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("BODY_MALFORMED") && text.contains("again"), "{text}");
+    }
+    assert_eq!(owner.get("/resources/iam/roles/a:b").await.said(), "404 NOT_FOUND");
+    for path in ["/resources/iam/roles/a:b%00", "/resources/sendings/%00", "/resources/iam/principals/%00"] {
+        for method in [Method::GET, Method::DELETE] {
+            let said = owner.send(method.clone(), path, &[], json!(null)).await.said();
+            assert_eq!(said, "400 ID_INVALID", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_are_not_mistaken_for_others() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    for name in ["x\u{202e}", "\u{200b}", "\u{feff}", " "] {
+        let client = json!({"name": name, "redirectUris": ["https://app.example/cb"]});
+        assert_eq!(owner.put("/resources/iam/clients/c", client).await.said(), "422 FIELD_INVALID", "{name:?}");
+        let person = owner.put("/resources/iam/principals/0190a3c2-7b00-7000-8000-000000000009", json!({"name": name}));
+        assert_eq!(person.await.said(), "422 FIELD_INVALID", "{name:?}");
+    }
+    for key in ["System:owner", "SYSTEM:x"] {
+        let said = owner.put(&format!("/resources/iam/roles/{key}"), json!({})).await.said();
+        assert_eq!(said, "403 SYSTEM_ROLE_PROTECTED", "{key}");
+    }
+    // an id without dashes is a client's, never another spelling of a principal's
+    let person = "/resources/iam/principals/0190a3c2-7b00-7000-8000-000000000009";
+    assert_eq!(owner.put(person, json!({"name": "Ada"})).await.said(), "201");
+    assert_eq!(owner.get(&person.replace('-', "")).await.status.as_u16() / 100, 4);
+}
+
+#[tokio::test]
 async fn nobody_proves_their_own_address_or_resets_their_own_password_by_the_administrators_way() {
     let app = TestApp::spawn().await;
     app.role("support:desk", &["iam/principals:*"]).await;
