@@ -13,6 +13,7 @@
 //! | [`iam`] | the face for administrators' programs: REST under `/resources/iam`; errors are problem documents |
 //! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
 //! | [`sendings`] | the face for programs that have mail sent: REST under `/resources/sendings` |
+//! | [`appserver`] | the face for programs that know One Identity Manager's application server: its login; errors in its own form |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
@@ -22,6 +23,7 @@
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
 //! | [`hasher`] | argon2id on threads of its own |
+//! | [`ldap`] | a directory that is asked whether a password is right |
 //! | [`fetch`] | outgoing requests that cannot be turned on the inside of the network |
 //! | [`config`] | the one table of options |
 //! | [`model`] | values that cannot be wrong: scopes, permissions, redirect URIs, secrets, times |
@@ -95,6 +97,7 @@
 //! A browser that has signed in before has a counter of its own, so that nobody can lock somebody else out.
 
 pub mod app;
+pub mod appserver;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -104,6 +107,7 @@ pub mod hasher;
 pub mod iam;
 pub mod identity;
 pub mod keys;
+pub mod ldap;
 pub mod mail;
 pub mod me;
 pub mod model;
