@@ -91,6 +91,19 @@
 //! rejected options for that reason, and the latter gives no order. Triggers keep what is derived, so that no write can
 //! forget it. See [`store::listing`].
 //!
+//! **A session of the application-server face is two rows.** One is a session as any other, so that every list shows it
+//! and everything that ends sessions ends it; the other ([`store::appserver_session`]) holds what its id stands for and
+//! what it hangs on: a grant, a token, a client's secret. A client's own is only the latter. A column for the purpose in
+//! one table was the rejected option: a session without a person would be in the way of everybody who asks for persons.
+//! Its id and a browser's cookie are secrets of different kinds, and each face looks up only its own kind.
+//!
+//! **A code or token opens no more than was granted with it.** The session is narrowed by the scope, as the token would
+//! be; One Identity's own server looks only at who it is. Otherwise an application that may only read a name could sign
+//! in to all that its person may do.
+//!
+//! **An unknown name costs a bind.** The directory is asked to bind somebody who does not exist, so that neither work nor
+//! time tells who does.
+//!
 //! **The system's allocator.** mimalloc was tried: the same CPU per token (1.01 times) for 1.7 times the memory.
 //!
 //! **Guesses are counted before they are checked.** Counting failures afterwards lets guesses in parallel slip past.

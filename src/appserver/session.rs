@@ -173,8 +173,25 @@ fn bearer(req: &HttpRequest) -> Result<Option<String>, AppserverError> {
     if headers.next().is_some() {
         return Err(AppserverError::token_invalid());
     }
-    match value.to_str().ok().and_then(|value| value.split_once(' ')) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok(Some(token.trim().to_owned())),
-        _ => Ok(None),
+    let value = value.to_str().unwrap_or_default();
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    Ok(scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cookie_is_for_this_face_alone_and_on_https_for_nothing_else() {
+        let mut config = Config::defaults();
+        config.issuer = Some("https://login.example.com/sso".to_owned());
+        let secret = Secret::generate(Kind::AppserverSession);
+        assert_eq!(
+            set_cookie(&config, &secret).to_string(),
+            format!("ss-id={}; HttpOnly; SameSite=Strict; Secure; Path=/sso/AppServer", secret.reveal())
+        );
+        let cleared = clear_cookie(&config).to_string();
+        assert_eq!(cleared, "ss-id=; HttpOnly; SameSite=Strict; Secure; Path=/sso/AppServer; Max-Age=0");
     }
 }

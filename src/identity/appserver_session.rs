@@ -267,7 +267,8 @@ pub async fn open_by_token(
         grant_id: token.grant.as_ref().map(|grant| grant.id.clone()),
         token: Some((token.jti.clone(), Timestamp::from_seconds(issued_at))),
         scope: Some(Scope::written(token.claims.get("scope").and_then(serde_json::Value::as_str).unwrap_or_default())),
-        expires_at: opening.expires_at.min(token.expires_at),
+        // no earlier, or one that was ended could be opened again
+        expires_at: token.expires_at,
         ..opening.row(now)
     };
     let person = token.principal.as_ref().zip(token.grant.as_ref()).map(|(principal, grant)| {

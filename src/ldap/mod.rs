@@ -157,10 +157,8 @@ impl Settings {
     }
 
     fn mails(&self, entry: SearchEntry) -> Vec<String> {
-        let of_attribute = |(name, values): (String, Vec<String>)| {
-            name.eq_ignore_ascii_case(&self.mail).then_some(values).unwrap_or_default()
-        };
-        entry.attrs.into_iter().flat_map(of_attribute).take(MAX_MAILS).collect()
+        let mails = entry.attrs.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(&self.mail));
+        mails.flat_map(|(_, values)| values).take(MAX_MAILS).collect()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use keyward::store::{audit::Filter, listing::{Order, Page}};
+use keyward::store::{
+    audit::Filter,
+    listing::{Order, Page},
+};
 
 use super::{ADA, Program, ROLE, by, shown, stage, stage_with, told};
 use crate::{

@@ -6,7 +6,11 @@ use keyward::{config::Config, model::auth_module::AuthModule};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{ADA, Program, ROLE, shown, slapd::{DIRECTORY_PASSWORD, Slapd}, stage, stage_with, told};
+use super::{
+    ADA, Program, ROLE, shown,
+    slapd::{DIRECTORY_PASSWORD, Slapd},
+    stage, stage_with, told,
+};
 use crate::support::{PASSWORD, TestApp, browser::Browser, relying_party::RelyingParty};
 
 #[tokio::test]
@@ -199,10 +203,8 @@ async fn every_template_filled_in_is_a_login() {
         };
         for (values, user) in ways {
             let (program, auth) = (Program::new(&app), filled(template, &values));
-            let headers: &[(&str, &str)] =
-                if id.ends_with("HTTPHeader") { &[("x-remote-user", ADA)] } else { &[] };
-            let answer =
-                program.send(Method::POST, "/auth/apphost", headers, json!({ "AuthString": auth })).await;
+            let headers: &[(&str, &str)] = if id.ends_with("HTTPHeader") { &[("x-remote-user", ADA)] } else { &[] };
+            let answer = program.send(Method::POST, "/auth/apphost", headers, json!({ "AuthString": auth })).await;
             assert_eq!(told(&answer), user, "{id}");
             let answer = answer.json();
             assert_eq!((&answer["claims"]["module"], &answer["moduleDisplay"]), (&module["id"], &module["caption"]));

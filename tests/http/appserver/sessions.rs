@@ -103,7 +103,7 @@ async fn its_id_and_the_cookie_of_the_pages_are_not_the_same_thing() {
     browser.sign_in(&app, ADA, PASSWORD).await;
     let port = app.issuer.rsplit(':').next().unwrap().to_owned();
     let name = format!("keyward_session_{port}");
-    let cookie = browser.cookie(&app, &name);
+    let cookie = browser.cookie(&app, &name).unwrap();
     let ask = |cookie: String| {
         let program = Program::new(&app);
         async move { program.send(Method::GET, "/auth", &[("cookie", &cookie)], Value::Null).await }
