@@ -5,6 +5,7 @@ pub mod auth_string;
 pub mod client_auth;
 pub mod email;
 pub mod grant_type;
+pub mod graph;
 pub mod id;
 pub mod key;
 pub mod password;

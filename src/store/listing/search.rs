@@ -88,6 +88,25 @@ struct Driver {
     met: Met,
 }
 
+/// What the beginnings of some ranges tell of how many rows they have.
+struct Probe {
+    /// How many, up to a little more than was asked for in each.
+    rows: usize,
+    /// Which share of the rows of the table, as far as was looked.
+    density: f64,
+}
+
+impl Probe {
+    /// Whether a search along these ranges looks at fewer rows: where both have more than was counted, the one whose
+    /// entries lie farther apart.
+    fn is_rarer(&self, other: &Probe, most: usize) -> bool {
+        match self.rows > most && other.rows > most {
+            true => self.density < other.density,
+            false => self.rows < other.rows,
+        }
+    }
+}
+
 /// The part of an order that is looked for.
 #[derive(Clone, Copy)]
 struct Range<'a> {
@@ -181,34 +200,35 @@ impl Wanted {
             return self.merge(conn, &drivers[0], range);
         }
         let registered = range.order == Order::CreatedAt;
-        let mut best = None;
+        let most = if registered { PROBED } else { FEW };
+        let mut best: Option<(Probe, &Driver)> = None;
         for driver in &drivers {
-            let rows = self.probe(conn, &driver.streams, if registered { PROBED } else { FEW })?;
-            if best.is_none_or(|(least, _)| rows < least) {
-                best = Some((rows, driver));
+            let probe = self.probe(conn, &driver.streams, most)?;
+            if best.as_ref().is_none_or(|(rarest, _)| probe.is_rarer(rarest, most)) {
+                best = Some((probe, driver));
             }
         }
         match best {
-            Some((rows, driver)) if rows <= if registered { PROBED } else { FEW } || (registered && !by_text) => {
-                self.merge(conn, driver, range)
-            }
+            Some((probe, driver)) if probe.rows <= most || (registered && !by_text) => self.merge(conn, driver, range),
             _ if by_text => self.by_text(conn, range),
             _ => self.walk(conn, range),
         }
     }
 
-    /// How many entries these ranges have, up to a little more than `most`.
-    fn probe(&self, conn: &mut Conn, streams: &[Stream], most: usize) -> Result<usize, Error> {
-        let mut rows = 0;
+    /// How many entries these ranges have, up to a little more than `most` in each, and how close together they lie.
+    fn probe(&self, conn: &mut Conn, streams: &[Stream], most: usize) -> Result<Probe, Error> {
+        let mut probe = Probe { rows: 0, density: 0.0 };
         for stream in streams {
-            let mut sql = Sql::new("SELECT count(*) AS n FROM (SELECT 1 FROM ");
-            sql.append(self.source(stream, false)).push(&format!(" LIMIT {}) AS probed", most + 1));
-            rows += sql.load::<Count>(conn)?.first().map_or(0, |count| count.n) as usize;
-            if rows > most {
-                break;
-            }
+            let seq = self.seq(stream);
+            let mut sql = Sql::new(format!(
+                "SELECT count(*) AS sort, coalesce(max(probed.seq), 0) AS seq FROM (SELECT {seq} AS seq FROM "
+            ));
+            sql.append(self.source(stream, false)).push(&format!(" ORDER BY {seq} LIMIT {}) AS probed", most + 1));
+            let Some(found) = sql.load::<NumberSeq>(conn)?.into_iter().next() else { continue };
+            probe.rows += usize::try_from(found.sort).unwrap_or(usize::MAX);
+            probe.density += found.sort as f64 / found.seq.max(1) as f64;
         }
-        Ok(rows)
+        Ok(probe)
     }
 
     /// The table of a range and its condition, with or without the row itself as `p`.
