@@ -10,6 +10,7 @@ use super::error::{AppserverError, Code};
 use crate::{
     app::App,
     config::Config,
+    directory::Actor,
     identity::{
         activity,
         appserver_session::{self, Current, Opening, Whose},
@@ -17,11 +18,12 @@ use crate::{
     },
     model::{
         auth_module::{AuthModule, Proof},
+        problem,
         secret::{Kind, Secret},
         time::Timestamp,
     },
-    store::audit::Origin,
-    web::{browser, csrf, forwarded::client_address, request::request_id},
+    store::{audit::Origin, principal::Principal},
+    web::{browser, csrf, forwarded::client_address, refusals, request::request_id},
 };
 
 /// The name that programs know.
@@ -81,12 +83,24 @@ pub fn same_origin(app: &App, req: &HttpRequest) -> Result<(), AppserverError> {
 /// [`Code::NotSignedIn`], [`Code::TokenInvalid`], [`Code::AccessMissing`], or the database's.
 pub async fn current(app: &App, req: &HttpRequest) -> Result<(Current, Secret, AuthModule), AppserverError> {
     let Some(secret) = presented(app, req, true).await? else { return Err(AppserverError::not_signed_in()) };
-    found(app, secret, AppserverError::not_signed_in).await
+    found(app, req, secret, AppserverError::not_signed_in).await
+}
+
+/// Who is known, and does not have the program function: the audit log is told.
+pub async fn refuse(app: &App, req: &HttpRequest, person: Option<&Principal>, client: &str) -> AppserverError {
+    let (address, request_id) = (client_address(req, &app.config), request_id(req));
+    let actor = match person {
+        Some(principal) => Actor::person(&principal.id, address, request_id),
+        None => Actor::client(client, address, request_id),
+    };
+    refusals::tell(req, app, &actor, problem::Code::PermissionMissing.as_str()).await;
+    AppserverError::access_missing()
 }
 
 /// The session with this session id; `otherwise` where it does not hold.
 async fn found(
     app: &App,
+    req: &HttpRequest,
     secret: Secret,
     otherwise: fn() -> AppserverError,
 ) -> Result<(Current, Secret, AuthModule), AppserverError> {
@@ -94,9 +108,10 @@ async fn found(
     let current = current.ok_or_else(otherwise)?;
     let module = current.stored.module.parse::<AuthModule>().ok();
     let module = module.filter(|module| app.config.auth_modules().contains(module)).ok_or_else(otherwise)?;
-    match current.has_access() {
-        true => Ok((current, secret, module)),
-        false => Err(AppserverError::access_missing()),
+    match &current.whose {
+        _ if current.has_access() => Ok((current, secret, module)),
+        Whose::Person(principal, _) => Err(refuse(app, req, Some(principal), "").await),
+        Whose::Client(client) => Err(refuse(app, req, None, &client.id).await),
     }
 }
 
@@ -133,7 +148,7 @@ pub async fn open_token(
 ) -> Result<(Current, Secret, AuthModule), AppserverError> {
     let active = active(app, token).await?.ok_or_else(AppserverError::token_invalid)?;
     if !appserver_session::has_access(&active.permissions) {
-        return Err(AppserverError::access_missing());
+        return Err(refuse(app, req, active.principal.as_ref(), &active.client.id).await);
     }
     let (now, secret) = (app.clock.now(), secret_of(app, &active));
     let known = appserver_session::current(&app.store, &app.access, &secret.hash(), now).await?;
@@ -141,7 +156,7 @@ pub async fn open_token(
         let opening = Opening { secret: secret.clone(), ..opening(app, req, module, now) };
         appserver_session::open_by_token(&app.store, &opening, &active, now).await?;
     }
-    let current = found(app, secret, AppserverError::token_invalid).await?;
+    let current = found(app, req, secret, AppserverError::token_invalid).await?;
     if let Whose::Person(principal, _) = &current.0.whose {
         activity::note(app, principal, now);
     }

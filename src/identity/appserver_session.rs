@@ -194,18 +194,41 @@ pub struct Redemption {
     pub verifier: Option<String>,
 }
 
-/// Redeems a code and opens a session with it; what the session is like is the second of the results. None where what was
-/// granted gives no access: then the code is not used.
+/// Why a code opens no session; what the transaction did is rolled back.
+#[derive(Debug)]
+pub enum Denied {
+    /// It cannot be redeemed. After [`CodeFault::Replayed`] its grant is to be revoked.
+    Fault(CodeFault),
+    /// What this person has granted gives no access. The code is not used.
+    NoAccess(Box<Principal>),
+}
+
+impl<F: Into<CodeFault>> From<F> for Denied {
+    fn from(fault: F) -> Denied {
+        Denied::Fault(fault.into())
+    }
+}
+
+impl store::Failure for Denied {
+    fn as_store(&self) -> Option<&store::Error> {
+        match self {
+            Denied::Fault(fault) => fault.as_store(),
+            Denied::NoAccess(_) => None,
+        }
+    }
+}
+
+/// Redeems a code and opens a session with it: whose.
 ///
 /// # Errors
-/// Why the code does not open one; after [`CodeFault::Replayed`] its grant is to be revoked.
+/// Why not.
 pub async fn open_by_code(
     store: &Store,
     opening: &Opening,
     client: &Client,
     redemption: Redemption,
     now: Timestamp,
-) -> Result<Option<(Principal, Session)>, CodeFault> {
+) -> Result<Principal, Denied> {
     let (opening, client) = (opening.clone(), client.clone());
     store
         .write(move |tx| {
@@ -219,7 +242,7 @@ pub async fn open_by_code(
             // what was granted and is still held
             let scope = taken.access.grant(&code.scope, &client, true);
             if !has_access(&taken.access.permissions.narrowed(&scope)) {
-                return Err(CodeFault::Invalid(NO_ACCESS));
+                return Err(Denied::NoAccess(Box::new(taken.principal)));
             }
             let grant = code::grant_of(code, scope.clone(), now, opening.expires_at);
             store::grant::insert(tx, &grant)?;
@@ -230,7 +253,7 @@ pub async fn open_by_code(
                 ..opening.row(now)
             };
             if !store::principal::begin_elsewhere(tx, &taken.principal.id, now)? {
-                return Err(CodeFault::Invalid("the person's account is not active"));
+                return Err(CodeFault::Invalid("the person's account is not active").into());
             }
             let proof = Proof {
                 auth_time: grant.auth_time,
@@ -238,18 +261,11 @@ pub async fn open_by_code(
                 acr: grant.details.acr.clone(),
                 password: None,
             };
-            let session = opening.insert(tx, row, &taken.principal.id, &proof, now)?;
-            Ok(Some((taken.principal, session)))
+            opening.insert(tx, row, &taken.principal.id, &proof, now)?;
+            Ok(taken.principal)
         })
         .await
-        .or_else(|fault| match fault {
-            CodeFault::Invalid(NO_ACCESS) => Ok(None),
-            other => Err(other),
-        })
 }
-
-/// Rolls back what used the code.
-const NO_ACCESS: &str = "what was granted gives no access";
 
 /// Opens the session of an access token, unless it has one already.
 ///

@@ -2,7 +2,7 @@
 
 use super::{Login, SignedIn, oauth::by_secret};
 use crate::{
-    appserver::{answer::LoginAnswer, error::AppserverError},
+    appserver::{answer::LoginAnswer, error::AppserverError, session},
     identity::appserver_session::{self, has_access},
     model::{grant_type::GrantType, id},
 };
@@ -17,7 +17,7 @@ pub(super) async fn sign_in(login: &Login<'_>) -> Result<SignedIn, AppserverErro
     let (cache, asked) = (login.app.access.clone(), client.clone());
     let access = login.app.store.read(move |conn| cache.of_client(conn, &asked)).await?;
     if !has_access(&access.permissions) {
-        return Err(AppserverError::access_missing());
+        return Err(session::refuse(login.app, login.req, None, &client.id).await);
     }
     let opening = login.opening();
     appserver_session::open_client(&login.app.store, &opening, &client, &secret, login.now).await?;

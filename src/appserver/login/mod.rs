@@ -98,11 +98,11 @@ impl Login<'_> {
 
     /// Refuses somebody who has proven who they are and does not have the program function.
     async fn must_have_access(&self, principal: &Principal) -> Result<(), AppserverError> {
-        let (cache, principal) = (self.app.access.clone(), principal.clone());
-        let access = self.app.store.read(move |conn| cache.of_principal(conn, &principal)).await?;
+        let (cache, asked) = (self.app.access.clone(), principal.clone());
+        let access = self.app.store.read(move |conn| cache.of_principal(conn, &asked)).await?;
         match has_access(&access.permissions) {
             true => Ok(()),
-            false => Err(AppserverError::access_missing()),
+            false => Err(session::refuse(self.app, self.req, Some(principal), "").await),
         }
     }
 

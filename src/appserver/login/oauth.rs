@@ -9,7 +9,7 @@ use crate::{
         session,
     },
     identity::{
-        appserver_session::{self, Redemption},
+        appserver_session::{self, Denied, Redemption},
         client,
         code::{self, CodeFault},
     },
@@ -41,17 +41,17 @@ async fn by_code(login: &Login<'_>, code: &str) -> Result<SignedIn, AppserverErr
     };
     let opening = login.opening();
     match appserver_session::open_by_code(&app.store, &opening, &client, redemption, now).await {
-        Ok(Some((principal, _))) => {
+        Ok(principal) => {
             Ok(login.signed_in(LoginAnswer::of_person(login.module, &principal, &opening.secret), &opening))
         }
-        Ok(None) => Err(AppserverError::access_missing()),
-        Err(CodeFault::Invalid(what)) => Err(AppserverError::new(Code::TokenInvalid, what)),
-        Err(CodeFault::Replayed { grant_id }) => {
+        Err(Denied::NoAccess(principal)) => Err(session::refuse(app, login.req, Some(&principal), "").await),
+        Err(Denied::Fault(CodeFault::Invalid(what))) => Err(AppserverError::new(Code::TokenInvalid, what)),
+        Err(Denied::Fault(CodeFault::Replayed { grant_id })) => {
             let what = "the code was used before";
             code::revoke_replayed(&app.store, &grant_id, what, now).await?;
             Err(AppserverError::new(Code::TokenInvalid, format!("{what}; all that was given for it is revoked")))
         }
-        Err(CodeFault::Store(error)) => Err(error.into()),
+        Err(Denied::Fault(CodeFault::Store(error))) => Err(error.into()),
     }
 }
 

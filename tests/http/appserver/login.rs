@@ -105,6 +105,12 @@ async fn without_the_program_function_nobody_comes_in() {
     for part in ["Enables access to the REST API in the application server", "AppServer_API", "appserver/api:access"] {
         assert!(message.contains(part), "{message}");
     }
+    let filter = Filter { action: Some("request.refuse".to_owned()), ..Default::default() };
+    let page = Page::first(10, Order::At);
+    let events = app.app.store.read(move |conn| keyward::store::audit::list(conn, &filter, &page)).await.unwrap().items;
+    assert_eq!(events.len(), 1);
+    let noted = (events[0].actor_id.as_deref(), events[0].refused.as_deref(), events[0].target_id.as_deref());
+    assert_eq!(noted, (Some(bob.id.as_str()), Some("PERMISSION_MISSING"), Some("POST /AppServer/auth/apphost")));
     // by a role, or by one's own list
     set_roles(&app, &bob.id, &[ROLE]).await;
     let program = Program::new(&app);

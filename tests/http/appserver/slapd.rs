@@ -25,7 +25,7 @@ pub struct Slapd {
 }
 
 fn certificates() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/sendings/tls")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/smtp/tls")
 }
 
 fn program(name: &str) -> PathBuf {
