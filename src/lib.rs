@@ -116,6 +116,7 @@ pub mod clock;
 pub mod config;
 pub mod directory;
 pub mod fetch;
+pub mod graph;
 pub mod hasher;
 pub mod iam;
 pub mod identity;

@@ -128,9 +128,14 @@ impl Settings {
         let Some(entry) = entry.filter(|entry| entry.dn == dn) else { return Ok(None) };
         match bound.rc {
             0 => Ok(Some(self.mails(entry))),
-            // RFC 4511 appendix A.2: busy, unavailable, unwillingToPerform is what Active Directory says of locked ones
+            // RFC 4511 appendix A.2: busy, unavailable
             51 | 52 => Err(Unavailable(format!("it cannot answer now (code {})", bound.rc))),
-            _ => Ok(None),
+            // invalidCredentials
+            49 => Ok(None),
+            code => {
+                tracing::warn!(code, "the directory refuses a person for another reason than the password");
+                Ok(None)
+            }
         }
     }
 

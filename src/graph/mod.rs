@@ -1,0 +1,3 @@
+//! The face for programs that ask across resources: `/resources/graph`.
+
+pub mod csv;
