@@ -10,6 +10,7 @@ use crate::{
     fetch::Fetcher,
     hasher::Hasher,
     keys::{KeyRing, MasterKey, Sealer},
+    ldap::Ldap,
     mail::Mailer,
     model::{key::SigningAlgorithm, time::Timestamp},
     store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
@@ -38,6 +39,8 @@ pub struct Parts {
     pub fetch: Fetcher,
     /// Outgoing mail.
     pub mail: Mailer,
+    /// The directory whose passwords count, if one does.
+    pub ldap: Option<Ldap>,
     /// What is sealed or authenticated under the master key.
     pub seals: Seals,
     /// What identities may do, compiled.
@@ -124,11 +127,12 @@ impl App {
         let keys = load_keys(&store, &master).await?;
         let hasher = Hasher::new(&config.passwords);
         let fetch = Fetcher::new(&config.fetch)?;
+        let ldap = Ldap::new(&config.ldap)?;
         let seals = Seals::new(master);
         let mail = Mailer::new(&config, seals.mail.clone())?;
         let keys = ArcSwap::from_pointee(keys);
         let (access, activity) = (AccessCache::default(), ActivityCache::default());
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, seals, access, activity })))
+        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, ldap, seals, access, activity })))
     }
 
     /// Makes what a server needs besides, where the issuer is the one that people reach it by: the built-in client of the

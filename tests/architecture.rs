@@ -31,6 +31,7 @@ const TABLE: [(&[&str], &[&str]); 11] = [
             "clock",
             "fetch",
             "hasher",
+            "ldap",
             "telemetry",
         ],
     ),
@@ -50,18 +51,22 @@ const TABLE: [(&[&str], &[&str]); 11] = [
             "clock",
             "fetch",
             "hasher",
+            "ldap",
             "telemetry",
         ],
     ),
     (&["openapi"], &["FACES", "web", "app", "store", "config"]),
-    (&FACES, &["web", "directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
+    (
+        &FACES,
+        &["web", "directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher", "ldap"],
+    ),
     (&["web"], &["directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
     (&["directory"], &["identity", "store", "keys", "mail", "config"]),
     (&["identity"], &["app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
-    (&["app"], &["store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
+    (&["app"], &["store", "keys", "mail", "config", "clock", "fetch", "hasher", "ldap"]),
     // a mail is handed in by the transaction that it belongs to, sealed while it waits, and sent by the clock
     (&["mail"], &["store", "keys", "config", "clock"]),
-    (&["fetch", "hasher", "telemetry"], &["config"]),
+    (&["fetch", "hasher", "ldap", "telemetry"], &["config"]),
 ];
 
 /// What imports nothing but `model`, and `model`, which imports nothing.

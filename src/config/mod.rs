@@ -10,12 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod appserver;
 pub mod args;
 pub mod database;
 pub mod duration;
 pub mod fault;
 mod issuer;
 mod layers;
+mod ldap;
 mod mail;
 pub mod options;
 pub mod table;
@@ -29,8 +31,8 @@ pub use args::ConfigArgs;
 pub use database::{DatabaseTarget, DatabaseUrl};
 pub use fault::{ConfigErrors, Fault, Origin, Origins};
 pub use options::{
-    Bootstrap, Branding, Config, Fetch, Keys, Limits, Log, LogFormat, Login, Mail, MailSecurity, Passwords, Sessions,
-    Tokens,
+    Appserver, Bootstrap, Branding, Config, Fetch, HeaderField, Keys, Ldap, Limits, Log, LogFormat, Login, Mail,
+    MailSecurity, Passwords, Sessions, Tokens,
 };
 
 use fault::Report;

@@ -17,7 +17,7 @@ use super::{
     duration::{days, hours, millis, minutes, seconds},
     table::options,
 };
-use crate::model::key::SigningAlgorithm;
+use crate::model::{auth_module::AuthModule, key::SigningAlgorithm};
 
 options! {
     top {
@@ -282,6 +282,76 @@ options! {
         sign_in_notices: bool = true;
     }
 
+    /// The login of One Identity Manager's application server, for programs that know it.
+    [appserver] Appserver {
+        /// Whether it is there.
+        enabled: bool = true;
+
+        /// The path below the issuer's under which it is.
+        base_path: String = "/AppServer".to_owned();
+
+        /// The authentication modules that are activated, in the order in which they are listed. One that needs what is
+        /// not configured (a directory, a header) is not listed.
+        modules: Vec<AuthModule> = AuthModule::USUAL.to_vec();
+
+        /// The module that programs preselect.
+        default_module: Option<AuthModule> = None,
+            shown "`DialogUser`, or the first module where that is not listed";
+
+        /// What programs may leave out of authentication strings: for each module one such string, as
+        /// `Module=OAuth;ClientId=shop;RedirectUri=https://shop.example.org/`. Nothing that is secret.
+        initial_data: Vec<String> = Vec::new();
+
+        /// The header in which a proxy names whom it has authenticated, such as `X-Remote-User`; only together with
+        /// `appserver.header_proxies`.
+        header: Option<String> = None;
+
+        /// What stands in it: `email`, or the principal's `id`.
+        header_field: HeaderField = HeaderField::Email;
+
+        /// The proxies, as networks or addresses, that are believed whom they name: nobody else's header is. They must
+        /// not let a client's own header through.
+        header_proxies: Vec<IpNet> = Vec::new();
+    }
+
+    /// A directory (LDAP) whose passwords the directory modules of `[appserver]` check.
+    [ldap] Ldap {
+        /// Its address: `ldaps://` is encrypted from the first byte on, `ldap://` as `ldap.starttls` says.
+        url: Option<String> = None;
+
+        /// Whether a connection to `ldap://` is encrypted before anything is said. `false` is only for loopback, unless
+        /// `ldap.allow_unencrypted`.
+        starttls: bool = true;
+
+        /// Allows unencrypted connections to a server that is not on loopback: passwords can be read on their way.
+        allow_unencrypted: bool = false;
+
+        /// Certificate authorities (PEM) to trust besides those that browsers trust, for a server of one's own.
+        ca_certificates: Option<PathBuf> = None;
+
+        /// The account that looks people up; only together with `ldap.bind_password`.
+        bind_dn: Option<String> = None, shown "not set: they are looked up anonymously";
+
+        /// That account's password.
+        bind_password: Option<SecretString> = None;
+
+        /// Below which entry people are looked up. Must be set with `ldap.url`.
+        base_dn: Option<String> = None;
+
+        /// By which filter (RFC 4515) a person's entry is found; `{user}` is what was typed.
+        user_filter: String = "(|(sAMAccountName={user})(userPrincipalName={user})(uid={user}))".to_owned();
+
+        /// The attribute with the email of the principal whom the entry means. People must not be able to change their
+        /// own in the directory.
+        mail_attribute: String = "mail".to_owned();
+
+        /// How long the directory may take to say who somebody is, all in all.
+        timeout: Duration = seconds(5), within millis(100)..=minutes(1);
+
+        /// How many people it is asked about at the same time.
+        connections: usize = 16, within 1..=1000;
+    }
+
     /// What a request may cost.
     [limits] Limits {
         /// The most bytes of a form or a JSON body.
@@ -292,6 +362,36 @@ options! {
     [branding] Branding {
         /// What the pages call this place.
         name: String = "Keyward".to_owned();
+    }
+}
+
+/// By what a principal is found that a proxy names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderField {
+    /// The email, without regard to case.
+    Email,
+    /// The id.
+    Id,
+}
+
+impl FromStr for HeaderField {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "email" => Ok(HeaderField::Email),
+            "id" => Ok(HeaderField::Id),
+            _ => Err(()),
+        }
+    }
+}
+
+impl fmt::Display for HeaderField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            HeaderField::Email => "email",
+            HeaderField::Id => "id",
+        })
     }
 }
 

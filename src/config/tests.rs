@@ -634,3 +634,102 @@ fn what_does_not_fit_together_about_mail_is_told_at_once() {
         assert!(!errors.to_string().contains("hush"));
     }
 }
+
+/// The keys of the complaints about this text of a file.
+fn complaints(text: &str) -> Vec<String> {
+    let errors = file(text).load().map(|_| ()).expect_err(text);
+    assert!(!errors.to_string().contains("hush"), "{errors}");
+    errors.0.iter().map(|fault| fault.key.clone()).collect()
+}
+
+#[test]
+fn what_does_not_fit_together_about_the_application_server_is_told_at_once() {
+    use crate::model::auth_module::AuthModule;
+    let appserver = |text: &str| format!("[appserver]\n{text}");
+    let defaults = Config::defaults();
+    assert_eq!(
+        defaults.auth_modules(),
+        [
+            AuthModule::DialogUser,
+            AuthModule::RoleBasedPerson,
+            AuthModule::OAuthRoleBased,
+            AuthModule::ComponentAuthenticator
+        ]
+    );
+    assert_eq!(defaults.default_auth_module(), Some(AuthModule::DialogUser));
+    let sound = "base_path = '/D/One-Identity'\nmodules = ['HTTPHeader', 'oauth']\nheader = 'X-Remote-User'\n\
+                 header_proxies = ['10.0.0.1']\ndefault_module = 'HTTPHeader'\n\
+                 initial_data = [\"Module=OAuth;ClientId=shop;RedirectUri='https://x/;a'\"]\n";
+    let config = file(&appserver(sound)).config();
+    assert_eq!(config.auth_modules(), [AuthModule::HttpHeader, AuthModule::OAuth]);
+    assert_eq!(config.default_auth_module(), Some(AuthModule::HttpHeader));
+    assert_eq!(config.appserver.initial()[&AuthModule::OAuth].get("redirecturi"), Some("https://x/;a"));
+    for (text, keys) in [
+        ("base_path = 'AppServer'", &["appserver.base_path"][..]),
+        ("base_path = '/'", &["appserver.base_path"]),
+        ("base_path = '/AppServer/'", &["appserver.base_path"]),
+        ("base_path = '/a/../b'", &["appserver.base_path"]),
+        ("base_path = '/{id}'", &["appserver.base_path"]),
+        ("base_path = '/OAuth/x'", &["appserver.base_path"]),
+        ("modules = []", &["appserver.modules"]),
+        ("modules = ['DialogUser', 'dialoguser']", &["appserver.modules"]),
+        ("modules = ['Nothing']", &["appserver.modules"]),
+        ("default_module = 'OAuth'", &["appserver.default_module"]),
+        ("default_module = 'RoleBasedHTTPHeader'", &["appserver.default_module"]),
+        ("header = 'X-Remote-User'", &["appserver.header"]),
+        ("header_proxies = ['10.0.0.1']", &["appserver.header_proxies"]),
+        ("header = 'a b'\nheader_proxies = ['10.0.0.1']", &["appserver.header"]),
+        ("header = 'Cookie'\nheader_proxies = ['10.0.0.1']", &["appserver.header"]),
+        ("header = 'X-User'\nheader_proxies = ['0.0.0.0/0']", &["appserver.header_proxies"]),
+        ("header_field = 'name'", &["appserver.header_field"]),
+        ("initial_data = ['ClientId=shop']", &["appserver.initial_data"]),
+        ("initial_data = ['Module=Nothing']", &["appserver.initial_data"]),
+        ("initial_data = ['Module=OAuth;ClientId=a', 'Module=OAuth;ClientId=b']", &["appserver.initial_data"]),
+        ("initial_data = ['Module=OAuth;Client=a']", &["appserver.initial_data"]),
+        ("initial_data = ['Module=OAuth;ClientSecret=hush']", &["appserver.initial_data"]),
+        ("initial_data = ['Module=DialogUser;User=a;Password=hush']", &["appserver.initial_data"]),
+        ("initial_data = ['Module=HTTPHeader;User=a']", &["appserver.initial_data"]),
+    ] {
+        assert_eq!(complaints(&appserver(text)), keys, "{text}");
+    }
+    file(&appserver("enabled = false\nmodules = []")).config();
+}
+
+#[test]
+fn what_does_not_fit_together_about_the_directory_is_told_at_once() {
+    let ldap = |text: &str| format!("[ldap]\n{text}");
+    let base = "base_dn = 'dc=example,dc=org'\n";
+    for sound in [
+        "url = 'ldaps://directory.example.org'\n",
+        "url = 'ldap://directory.example.org:1389'\n",
+        "url = 'ldap://127.0.0.1:389'\nstarttls = false\n",
+        "url = 'ldap://[::1]'\nstarttls = false\n",
+        "url = 'ldap://localhost/'\nstarttls = false\n",
+        "url = 'ldap://directory.example.org'\nstarttls = false\nallow_unencrypted = true\n",
+        "url = 'ldaps://x'\nbind_dn = 'cn=x'\nbind_password = 'hush'\nuser_filter = '(&(uid={user})(a=b))'\n",
+    ] {
+        assert!(file(&ldap(&format!("{sound}{base}"))).config().ldap.url.is_some(), "{sound}");
+    }
+    for (text, keys) in [
+        ("url = 'ldaps://x'\n".to_owned(), &["ldap.base_dn"][..]),
+        (base.to_owned(), &["ldap.base_dn"]),
+        ("bind_dn = 'cn=x'\nbind_password = 'hush'\n".to_owned(), &["ldap.bind_dn", "ldap.bind_password"]),
+        (format!("url = 'directory'\n{base}"), &["ldap.url"]),
+        (format!("url = 'https://directory'\n{base}"), &["ldap.url"]),
+        (format!("url = 'ldap:///'\n{base}"), &["ldap.url"]),
+        (format!("url = 'ldaps://x/dc=example??sub'\n{base}"), &["ldap.url"]),
+        (format!("url = 'ldaps://user@x'\n{base}"), &["ldap.url"]),
+        (format!("url = 'ldaps://[::1]'\n{base}"), &["ldap.url"]),
+        (format!("url = 'ldap://directory.example.org'\nstarttls = false\n{base}"), &["ldap.starttls"]),
+        (format!("url = 'ldap://10.0.0.1'\nstarttls = false\n{base}"), &["ldap.starttls"]),
+        (format!("url = 'ldaps://x'\nbind_dn = 'cn=x'\n{base}"), &["ldap.bind_dn"]),
+        (format!("url = 'ldaps://x'\nbind_password = 'hush'\n{base}"), &["ldap.bind_password"]),
+        (format!("url = 'ldaps://x'\nbind_dn = ' '\nbind_password = 'hush'\n{base}"), &["ldap.bind_dn"]),
+        (format!("url = 'ldaps://x'\nca_certificates = '/no/such/file'\n{base}"), &["ldap.ca_certificates"]),
+        ("user_filter = '(uid=ada)'".to_owned(), &["ldap.user_filter"]),
+        ("user_filter = 'uid={user}('".to_owned(), &["ldap.user_filter"]),
+        ("mail_attribute = 'm ail'".to_owned(), &["ldap.mail_attribute"]),
+    ] {
+        assert_eq!(complaints(&ldap(&text)), keys, "{text}");
+    }
+}

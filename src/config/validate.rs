@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret, SecretString};
 use tracing_subscriber::EnvFilter;
 
-use super::{Config, DatabaseTarget, duration, fault::Report, issuer, mail};
+use super::{Config, DatabaseTarget, appserver, duration, fault::Report, issuer, ldap, mail};
 use crate::model::key::SigningAlgorithm;
 
 /// The fewest characters of a secret that a machine is configured with: nothing slows down the guessing of it.
@@ -21,6 +21,8 @@ pub(super) fn validate(config: &mut Config, report: &mut Report) {
     passwords(config, report);
     bootstrap(config, report);
     mail::validate(config, report);
+    appserver::validate(config, report);
+    ldap::validate(&config.ldap, report);
     if let Err(problem) = check_filter(&config.log.level) {
         report.complain(&["log.level"], problem);
     }

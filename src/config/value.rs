@@ -14,9 +14,9 @@ use secrecy::SecretString;
 use super::{
     database::DatabaseUrl,
     duration,
-    options::{LogFormat, MailSecurity},
+    options::{HeaderField, LogFormat, MailSecurity},
 };
-use crate::model::key::SigningAlgorithm;
+use crate::model::{auth_module::AuthModule, key::SigningAlgorithm};
 
 /// A value as it was given, before its option's type has had a look at it.
 #[derive(Clone)]
@@ -214,6 +214,20 @@ from_text! {
     SocketAddr, "an address and a port such as 127.0.0.1:8080 or [::1]:8080";
     LogFormat, "text or json";
     MailSecurity, "starttls, tls or none";
+    HeaderField, "email or id";
+}
+
+impl Value for AuthModule {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        text(raw).and_then(|text| text.parse().ok()).ok_or_else(|| {
+            let names: Vec<&str> = AuthModule::ALL.into_iter().map(AuthModule::as_str).collect();
+            format!("one or more of {}", names.join(", "))
+        })
+    }
+
+    fn render(&self) -> Option<String> {
+        Some(quoted(self.as_str()))
+    }
 }
 
 impl Value for SigningAlgorithm {

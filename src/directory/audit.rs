@@ -16,10 +16,11 @@ const MAX_CHANGES: usize = 100;
 /// The most characters of a text that an event shows, and of a list that it shows whole.
 const MAX_VALUE: usize = 1024;
 /// What is named first: by these somebody gains or loses something.
-const WEIGHTY: [&str; 16] = [
+const WEIGHTY: [&str; 17] = [
     "roles",
     "acl",
     "accessAttributes",
+    "systemUser",
     "scopes",
     "redirectUris",
     "grantTypes",

@@ -113,7 +113,13 @@ pub async fn open(
     Ok(session.map(|session| (session, secret)))
 }
 
-fn note(tx: &mut Tx<'_>, origin: &Origin, action: &str, session: &Session, now: Timestamp) -> Result<(), store::Error> {
+pub(super) fn note(
+    tx: &mut Tx<'_>,
+    origin: &Origin,
+    action: &str,
+    session: &Session,
+    now: Timestamp,
+) -> Result<(), store::Error> {
     let event = Event::by(&session.principal_id, origin, action, ("session", &session.id), now);
     store::audit::insert(tx, &event)
 }

@@ -26,6 +26,8 @@ pub enum Kind {
     PersonalAccessToken,
     /// The proof that whoever presents it reads the mail of a new address.
     EmailVerification,
+    /// The session id of the application-server face. It is no browser session's cookie, nor the other way round.
+    AppserverSession,
 }
 
 impl Kind {
@@ -40,6 +42,7 @@ impl Kind {
             Kind::Browser => "kwbr_",
             Kind::PersonalAccessToken => "kwpat_",
             Kind::EmailVerification => "kwev_",
+            Kind::AppserverSession => "kwas_",
         }
     }
 }
@@ -53,7 +56,13 @@ impl Secret {
     pub fn generate(kind: Kind) -> Secret {
         let mut bytes = Zeroizing::new([0u8; 32]);
         fill_random(&mut *bytes);
-        Secret(Zeroizing::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(*bytes))))
+        Secret::of_bytes(kind, &bytes)
+    }
+
+    /// The secret of this kind with these bytes, which nobody can guess: a message authentication code of something, so
+    /// that it need not be kept to be given again.
+    pub fn of_bytes(kind: Kind, bytes: &[u8; 32]) -> Secret {
+        Secret(Zeroizing::new(format!("{}{}", kind.prefix(), URL_SAFE_NO_PAD.encode(bytes))))
     }
 
     /// What somebody presented as a secret of this kind; `None` unless it has the prefix and the exact length and

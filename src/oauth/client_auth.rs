@@ -15,15 +15,14 @@ use super::{
 };
 use crate::{
     app::App,
-    identity::token::audiences,
+    identity::{client, token::audiences},
     keys,
     model::{
         client_auth::AuthMethod,
         id::{self, shown},
-        secret::SecretHash,
         time::Timestamp,
     },
-    store::{self, client::Client, client_secret::ClientSecret},
+    store::{self, client::Client},
 };
 
 /// The one assertion type (RFC 7523 §2.2).
@@ -32,8 +31,6 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 const SKEW: Duration = Duration::from_secs(60);
 /// An assertion that lives longer is refused: its `jti` would have to be remembered that long.
 const MAX_ASSERTION_LIFE: Duration = Duration::from_secs(600);
-/// How exactly it is known when a secret last worked.
-const NOTED_EVERY: Duration = Duration::from_secs(3600);
 
 /// What a request says of its client.
 enum Credentials {
@@ -140,22 +137,7 @@ async fn by_secret(
     method: AuthMethod,
     now: Timestamp,
 ) -> Result<Client, OAuthError> {
-    let found = app
-        .store
-        .read(move |conn| {
-            let client = store::client::find(conn, &id)?;
-            let secrets = store::client_secret::of_client(conn, &id)?;
-            Ok::<_, store::Error>(client.map(|client| (client, secrets)))
-        })
-        .await?;
-    let presented = SecretHash::of(&secret);
-    let Some((client, secrets)) = found else { return Err(unproven()) };
-    // every secret is compared, so that time does not tell which one it was
-    let proof = secrets
-        .iter()
-        .filter(|secret| secret.expires_at.is_none_or(|expires| now < expires))
-        .fold(None, |proof, secret| if secret.hash.matches(&presented) { Some(secret) } else { proof });
-    let Some(proof) = proof.filter(|_| client.suspended_at.is_none()) else { return Err(unproven()) };
+    let Some((client, proof)) = client::by_secret(&app.store, &id, &secret, now).await? else { return Err(unproven()) };
     if client.auth_method != method {
         return Err(invalid(format!(
             "expected the authentication method that the client is registered for ({}), got {}",
@@ -163,23 +145,8 @@ async fn by_secret(
             method.as_str()
         )));
     }
-    note_use(app, proof, now);
+    client::note_use(&app.store, &proof, now);
     Ok(client)
-}
-
-/// Writes down that a secret has worked, once in a while and beside the answer, which does not wait for it.
-fn note_use(app: &App, secret: &ClientSecret, now: Timestamp) {
-    let last = now - NOTED_EVERY;
-    if secret.last_used_at.is_some_and(|used| used >= last) {
-        return;
-    }
-    let (app, id) = (app.clone(), secret.id.clone());
-    tokio::spawn(async move {
-        let noted = app.store.write(move |tx| store::client_secret::used(tx, &id, now, last)).await;
-        if let Err(error) = noted {
-            tracing::debug!(%error, "the use of a client secret was not noted");
-        }
-    });
 }
 
 async fn public(app: &App, id: String) -> Result<Client, OAuthError> {

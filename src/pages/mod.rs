@@ -21,7 +21,6 @@ mod login;
 mod logout;
 pub mod misdirected;
 pub mod not_found;
-mod notice;
 mod password;
 mod setup;
 #[cfg(test)]

@@ -187,7 +187,7 @@ impl<'a> Visit<'a> {
         let Some(principal) = principal else { return Ok(None) };
         let device = self.device();
         if was_here_before && !device.as_ref().is_some_and(|device| device.is_of(&principal)) {
-            super::notice::new_device(self, &principal, &session).await;
+            identity::notice::new_device(self.app, &principal, &session, self.now).await;
         }
         let device = identity::device::issue(&seals.known_device, &principal, device, self.now);
         Ok(Some(SignIn {

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     app::App,
-    iam, me, oauth, openapi, pages, sendings,
+    appserver, iam, me, oauth, openapi, pages, sendings,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -140,6 +140,7 @@ pub fn start_with(
         let mail_bytes = app.config.mail.max_bytes;
         let secure = app.config.secure();
         let base = app.config.base_path().to_owned();
+        let application_server = app.config.appserver.clone();
         actix_web::App::new()
             .app_data(app)
             .app_data(draining)
@@ -163,6 +164,7 @@ pub fn start_with(
                     .configure(iam::mount)
                     .configure(me::mount)
                     .configure(|cfg| sendings::mount(cfg, mail_bytes))
+                    .configure(|cfg| appserver::mount(cfg, &application_server))
                     .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub mod access;
 pub mod activity;
+pub mod appserver_session;
 pub mod assertion_jti;
 pub mod audit;
 pub mod authorization_code;

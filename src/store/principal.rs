@@ -266,6 +266,7 @@ pub fn update(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<bool
             principal::settings.eq(&row.settings),
             principal::acl.eq(&row.acl),
             principal::access_attributes.eq(&row.access_attributes),
+            principal::system_user.eq(row.system_user),
             principal::suspended_at.eq(row.suspended_at),
             principal::updated_at.eq(row.updated_at),
             principal::etag.eq(&row.etag),
@@ -408,6 +409,14 @@ pub fn begin(tx: &mut Tx<'_>, id: &str, password: Option<&str>, now: Timestamp) 
         }
         None => diesel::update(principal.filter(principal::password_hash.is_null())).set(active).execute(&mut **tx)?,
     };
+    Ok(won(rows))
+}
+
+/// As [`begin`], for somebody who proved elsewhere who they are: no password was looked at.
+pub fn begin_elsewhere(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
+    let rows = diesel::update(principal::table.find(id).filter(principal::suspended_at.is_null()))
+        .set(principal::last_active_at.eq(now.millis()))
+        .execute(&mut **tx)?;
     Ok(won(rows))
 }
 

@@ -7,6 +7,7 @@
 //! | sealed successors of refresh tokens | until the replay window closes |
 //! | grants | until they expire |
 //! | sessions | 30 days after they end |
+//! | sessions of the application-server face | until they expire |
 //! | events of the audit log | as long as `iam.audit_retention` says |
 //! | personal access tokens, changes of email that nobody confirmed | until they expire |
 //! | mails | until the configured time after they were sent, failed or were cancelled |
@@ -19,8 +20,8 @@ use diesel::prelude::*;
 use super::{
     Error, Store, Tx,
     schema::{
-        assertion_jti, audit_event, authorization_code, email_change, idempotency, mail_pace, oauth_grant,
-        personal_access_token, refresh_token, revoked_token, sending, session, throttle,
+        appserver_session, assertion_jti, audit_event, authorization_code, email_change, idempotency, mail_pace,
+        oauth_grant, personal_access_token, refresh_token, revoked_token, sending, session, throttle,
     },
 };
 use crate::model::time::Timestamp;
@@ -43,10 +44,11 @@ macro_rules! batch {
 
 /// Deletes what has expired; the number of rows that went.
 pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
-    let steps: [Step; 13] = [
+    let steps: [Step; 14] = [
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),
+        |tx, now| Ok(batch!(tx, appserver_session, id, appserver_session::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, session, id, session::expires_at.lt(now - SESSION_KEPT.as_millis() as i64))?),
         |tx, now| Ok(batch!(tx, personal_access_token, id, personal_access_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, email_change, principal_id, email_change::expires_at.lt(now))?),

@@ -172,6 +172,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    appserver_session (id) {
+        id -> Text,
+        secret_hash -> Text,
+        module -> Text,
+        session_id -> Nullable<Text>,
+        client_id -> Nullable<Text>,
+        client_secret_id -> Nullable<Text>,
+        grant_id -> Nullable<Text>,
+        token_jti -> Nullable<Text>,
+        token_issued_at -> Nullable<BigInt>,
+        scope -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
     oauth_grant (id) {
         id -> Text,
         client_id -> Text,
@@ -349,6 +367,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     client_resource,
     client_secret,
     session,
+    appserver_session,
     oauth_grant,
     authorization_code,
     refresh_token,

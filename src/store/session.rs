@@ -1,4 +1,6 @@
-//! Browser sessions. `id` is what tokens call `sid`; the cookie's value is stored as its hash.
+//! Sessions of people. `id` is what tokens call `sid`; the cookie's value is stored as its hash. Those of the
+//! application-server face stand here, too, so that they are listed and ended as all others; the cookie that would fit
+//! theirs was never given to anybody (see [`super::appserver_session`]).
 
 use diesel::prelude::*;
 
@@ -132,6 +134,27 @@ pub fn live_of(conn: &mut Conn, principal_id: &str, now: Timestamp) -> Result<Ve
 pub fn has_any(conn: &mut Conn, principal_id: &str) -> Result<bool, Error> {
     let found: Vec<String> =
         session::table.filter(session::principal_id.eq(principal_id)).limit(1).select(session::id).load(conn)?;
+    Ok(!found.is_empty())
+}
+
+/// Whether the principal has or had a session that is still kept, from this address in this program.
+pub fn has_any_from(
+    conn: &mut Conn,
+    principal_id: &str,
+    ip_address: Option<&str>,
+    user_agent: Option<&str>,
+) -> Result<bool, Error> {
+    let mut theirs =
+        session::table.filter(session::principal_id.eq(principal_id)).select(session::id).limit(1).into_boxed();
+    theirs = match ip_address {
+        Some(address) => theirs.filter(session::ip_address.eq(address)),
+        None => theirs.filter(session::ip_address.is_null()),
+    };
+    theirs = match user_agent {
+        Some(agent) => theirs.filter(session::user_agent.eq(agent)),
+        None => theirs.filter(session::user_agent.is_null()),
+    };
+    let found: Vec<String> = theirs.load(conn)?;
     Ok(!found.is_empty())
 }
 

@@ -86,9 +86,9 @@ fn cookie(what: &str, config: &Config, value: String, lives: Option<Duration>) -
     cookie
 }
 
-/// The value of a cookie. Read here and not by the framework, which loses all cookies over one that is malformed; on
+/// The value of a cookie; none if it is empty. Read here and not by the framework, which loses all cookies over one that is malformed; on
 /// `localhost` others leave such cookies.
-fn read(req: &HttpRequest, name: &str) -> Option<String> {
+pub fn read(req: &HttpRequest, name: &str) -> Option<String> {
     req.headers()
         .get_all(header::COOKIE)
         .flat_map(|line| line.as_bytes().split(|byte| *byte == b';'))

@@ -88,6 +88,12 @@ async fn a_principal_is_created_listed_shown_changed_and_deleted() {
     // a version may begin like an option
     let refused = said(&run(&["principal", "update", id, "--name", "X", "--if-match", "-Ix"]));
     assert!(refused.0 == 1 && refused.1.contains("ETAG_MISMATCH"), "{}", refused.1);
+    for (flag, is) in [("--system-user", true), ("--system-user=false", false), ("--system-user=true", true)] {
+        assert_eq!(printed(&run(&["principal", "update", id, flag, "--json"]))["systemUser"], is, "{flag}");
+    }
+    let made = printed(&run(&["principal", "create", "--email", "sys@example.org", "--system-user", "--json"]));
+    let system = printed(&run(&["principal", "show", made["id"].as_str().unwrap(), "--json"]));
+    assert_eq!(system["systemUser"], true);
     let suspended = printed(&run(&["principal", "update", id, "--suspend", "--json"]));
     assert!(suspended["suspendedAt"].is_string());
     assert!(printed(&run(&["principal", "update", id, "--unsuspend", "--json"]))["suspendedAt"].is_null());

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod appserver;
 mod attacks;
 mod commands;
 mod iam;

@@ -31,6 +31,9 @@ pub struct CreateArgs {
     /// A role that the principal has; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// It is a system user: an account for administration
+    #[arg(long)]
+    system_user: bool,
     /// Take the password from the first line of standard input; not with --server
     #[arg(long, conflicts_with_all = ["temporary_password", "server"])]
     password_stdin: bool,
@@ -97,6 +100,9 @@ fn body(args: &CreateArgs) -> anyhow::Result<Map<String, Value>> {
     }
     if !args.roles.is_empty() {
         said.insert("roles".to_owned(), json!(args.roles));
+    }
+    if args.system_user {
+        said.insert("systemUser".to_owned(), json!(true));
     }
     args.fields.body(said)
 }

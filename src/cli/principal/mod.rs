@@ -85,6 +85,9 @@ pub struct UpdateArgs {
     /// A role; may be repeated, and replaces all roles
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// Whether it is a system user: an account for administration [without a value: true]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    system_user: Option<bool>,
     /// No sign-in and no token any more; sessions and grants end for good
     #[arg(long)]
     suspend: bool,
@@ -200,6 +203,9 @@ fn said(args: &UpdateArgs) -> Map<String, Value> {
     }
     if !args.roles.is_empty() {
         said.insert("roles".to_owned(), json!(args.roles));
+    }
+    if let Some(is) = args.system_user {
+        said.insert("systemUser".to_owned(), json!(is));
     }
     said
 }

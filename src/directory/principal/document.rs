@@ -58,6 +58,9 @@ pub struct PrincipalDocument {
     /// Attributes that conditional permissions compare
     #[schema(value_type = BTreeMap<String, Vec<String>>, example = json!({"region": ["eu"]}))]
     pub access_attributes: Attributes,
+    /// Whether it is a system user: an account for administration, which signs in by the module of that name
+    #[schema(example = false)]
+    pub system_user: bool,
     /// Since when the principal may do nothing (RFC 3339)
     #[schema(format = "date-time")]
     pub suspended_at: Option<String>,
@@ -120,6 +123,11 @@ pub struct PrincipalInput {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, Vec<String>>>, example = json!({"region": ["eu"]}))]
     pub access_attributes: Option<Option<Attributes>>,
+    /// Whether it is a system user: an account for administration, which signs in by the module of that name. Nobody makes
+    /// themselves one
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<bool>, example = false)]
+    pub system_user: Option<Option<bool>>,
     /// The version that is to be replaced, as in If-Match
     #[serde(default, rename = "etag")]
     #[allow(dead_code)] // taken out before, here for the description
@@ -165,6 +173,7 @@ pub fn document(principal: &Principal, roles: &[String]) -> PrincipalDocument {
         roles: roles.to_vec(),
         acl: principal.acl.clone(),
         access_attributes: principal.access_attributes.clone(),
+        system_user: principal.system_user,
         suspended_at: principal.suspended_at.map(Timestamp::rfc3339),
         last_active_at: principal.last_active_at.map(Timestamp::rfc3339),
         created_at: principal.created_at.rfc3339(),
@@ -214,6 +223,8 @@ mod tests {
         for good in [
             json!({}),
             json!({"name": null, "email": null, "settings": null, "acl": null, "roles": null, "accessAttributes": null}),
+            json!({"systemUser": true}),
+            json!({"systemUser": null}),
             json!({"name": "Ada", "email": "ada@example.org", "phone": "+1 (604) 555-1234;ext=5678", "picture": "https://a/b"}),
             json!({"properties": {"tier": [1], "address": {"country": "GB"}, "birthdate": null}, "roles": ["a:b"]}),
         ] {
@@ -230,6 +241,7 @@ mod tests {
             json!({"properties": {"birthdate": "yesterday"}}),
             json!({"properties": null}),
             json!({"roles": "a:b"}),
+            json!({"systemUser": "yes"}),
         ] {
             assert!(valid("PrincipalInput", &bad).is_err(), "{bad}");
         }

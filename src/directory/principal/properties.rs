@@ -53,7 +53,7 @@ const TEXTS: [(&str, Form, &str, &str); 11] = [
 const ADDRESS: [&str; 6] = ["formatted", "street_address", "locality", "region", "postal_code", "country"];
 
 /// Names that tokens or the document itself give a meaning: no custom key passes for one.
-const RESERVED: [&str; 38] = [
+const RESERVED: [&str; 39] = [
     "iss",
     "sub",
     "aud",
@@ -85,6 +85,7 @@ const RESERVED: [&str; 38] = [
     "roles",
     "acl",
     "accessAttributes",
+    "systemUser",
     "suspendedAt",
     "lastActiveAt",
     "createdAt",

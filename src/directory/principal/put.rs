@@ -158,6 +158,9 @@ fn apply(principal: &mut Principal, input: PrincipalInput) -> Result<(), Refusal
             faults.push(fault(Code::FieldInvalid, "/accessAttributes".to_owned(), message));
         }
     }
+    if let Some(system_user) = input.system_user {
+        principal.system_user = system_user.unwrap_or_default();
+    }
     match faults.is_empty() {
         true => Ok(()),
         false => Err(Problem::of(faults).into()),
@@ -223,6 +226,7 @@ fn guarded(
         || before.phone_verified != after.phone_verified
         || before.acl != after.acl
         || before.access_attributes != after.access_attributes
+        || before.system_user != after.system_user
         || stored.roles != roles;
     let proven = before.email != after.email
         || before.phone != after.phone
@@ -232,6 +236,9 @@ fn guarded(
         // a token, perhaps one for a script, would become an address that nobody has proven
         let message = "nobody changes their own email or phone here, or says that they are verified; see /resources/me";
         return Err(Refusal::new(Code::PrivilegeEscalation, message));
+    }
+    if after.system_user && !before.system_user && actor.is(&before.id) {
+        return Err(Refusal::new(Code::PrivilegeEscalation, "nobody makes themselves a system user"));
     }
     let theirs = stored.roles.iter().any(|role| role == crate::model::role_key::OWNER) && !actor.owner;
     if weighty || theirs {

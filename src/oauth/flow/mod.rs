@@ -26,10 +26,14 @@ use oxide_auth::{
 
 use super::error::{Code, OAuthError};
 use crate::{
-    identity::{access::Access, token::live_grant},
+    identity::{
+        access::Access,
+        code::{self, CodeFault},
+        token::live_grant,
+    },
     model::{
         grant_type::GrantType,
-        pkce, redirect_uri,
+        redirect_uri,
         scope::Scope,
         secret::{Secret, SecretHash},
         time::Timestamp,
@@ -74,6 +78,16 @@ impl From<store::Error> for Rejection {
 impl From<OAuthError> for Rejection {
     fn from(error: OAuthError) -> Rejection {
         Rejection::Refused(error)
+    }
+}
+
+impl From<CodeFault> for Rejection {
+    fn from(fault: CodeFault) -> Rejection {
+        match fault {
+            CodeFault::Invalid(what) => refused(Code::InvalidGrant, what),
+            CodeFault::Replayed { grant_id } => Rejection::Replay { grant_id, what: "the code was used before" },
+            CodeFault::Store(error) => error.into(),
+        }
     }
 }
 
@@ -229,38 +243,18 @@ impl Authorizer for Flow<'_, '_> {
         Err(())
     }
 
-    /// Redeems a code: found, unexpired, this client's, its person and session still there, and ours alone to use.
+    /// Redeems a code.
     fn extract(&mut self, code: &str) -> Result<Option<OxideGrant>, ()> {
         let (client, now) = (self.client, self.now);
         let found = self.attempt(|tx| {
-            let invalid = |what: &str| refused(Code::InvalidGrant, what);
-            let unknown = "the code is unknown, expired, or was issued to another client";
-            let hash = Secret::presented(crate::model::secret::Kind::AuthorizationCode, code)
-                .ok_or_else(|| invalid(unknown))?
-                .hash();
-            let code = store::authorization_code::find(tx, &hash)?.ok_or_else(|| invalid(unknown))?;
-            // RFC 6749 §4.1.3: the code was issued to the authenticated client
-            if code.client_id != client.id {
-                return Err(invalid(unknown));
-            }
-            // RFC 6749 §4.1.2: a code that is used twice revokes what it gave
-            let replay = || Rejection::Replay { grant_id: code.grant_id.clone(), what: "the code was used before" };
-            if code.used_at.is_some() {
-                return Err(replay());
-            }
-            if now >= code.expires_at {
-                return Err(invalid(unknown));
-            }
-            if !store::authorization_code::redeem(tx, &hash, now)? {
-                return Err(replay());
-            }
-            let session = store::session::find_locked(tx, &code.session_id)?.filter(|session| session.is_live(now));
-            if session.is_none() {
-                return Err(invalid("the person has signed out"));
-            }
-            let principal = active_principal(tx, &code.principal_id)?;
-            let access = Access::of_principal(tx, &principal)?;
-            Ok(Found { principal, access, code: Some(code), grant: None, token: None })
+            let taken = code::take(tx, client, code, now)?;
+            Ok(Found {
+                principal: taken.principal,
+                access: taken.access,
+                code: Some(taken.code),
+                grant: None,
+                token: None,
+            })
         })?;
         let Some(code) = &found.code else { return Err(()) };
         let mut extensions = Extensions::new();
@@ -298,21 +292,8 @@ impl Issuer for Flow<'_, '_> {
         if oxide.scope != granted {
             return Err(());
         }
-        let offline = scope.contains("offline_access");
         let refreshes = self.client.may(GrantType::RefreshToken);
-        let grant = Grant {
-            id: code.grant_id,
-            client_id: code.client_id,
-            principal_id: code.principal_id,
-            session_id: Some(code.session_id),
-            scope: scope.clone(),
-            details: code.details,
-            auth_time: code.auth_time,
-            offline,
-            created_at: self.now,
-            expires_at: self.now + self.lifetimes.refresh_absolute,
-            revoked_at: None,
-        };
+        let grant = code::grant_of(code, scope.clone(), self.now, self.now + self.lifetimes.refresh_absolute);
         let prepared = self.refresh.clone().filter(|_| refreshes);
         let (now, idle) = (self.now, self.lifetimes.refresh_idle);
         self.attempt(|tx| {
@@ -576,19 +557,14 @@ pub fn authorization_code(
                 let grant = flow
                     .extract(&code)
                     .map_err(|()| flow.take_failure(Code::ServerError, "the code could not be read"))?;
-                // RFC 6749 §4.1.3: required if it was in the authorization request, and identical
-                let fits = redemption.redirect_uri.as_ref().map_or(!sent, |presented| *presented == uri);
-                if !fits {
-                    return Err(refused(
-                        Code::InvalidGrant,
-                        "redirect_uri: expected the one of the authorization request, character by character",
-                    ));
-                }
+                code::check_redirect(&uri, sent, redemption.redirect_uri.as_deref())
+                    .map_err(|what| refused(Code::InvalidGrant, what))?;
                 accesstoken::Input::Recovered(grant.map(Box::new))
             }
             accesstoken::Output::Extend { extensions } => {
                 let challenge = extensions.private().find(|(name, _)| *name == CHALLENGE).and_then(|(_, value)| value);
-                check_verifier(challenge, redemption.verifier.as_deref())?;
+                code::check_verifier(challenge, redemption.verifier.as_deref())
+                    .map_err(|what| refused(Code::InvalidGrant, what))?;
                 accesstoken::Input::Extended { access_extensions: std::mem::take(extensions) }
             }
             accesstoken::Output::Issue { grant } => {
@@ -605,20 +581,6 @@ pub fn authorization_code(
                 return Err(flow.take_failure(token_error(kind), "the code does not fit this request"));
             }
         };
-    }
-}
-
-/// RFC 7636 §4.6, and no downgrade in either direction (RFC 9700 §2.1.1).
-fn check_verifier(challenge: Option<&str>, verifier: Option<&str>) -> Result<(), Rejection> {
-    let refuse = |what: &str| Err(refused(Code::InvalidGrant, what));
-    match (challenge, verifier) {
-        (Some(challenge), Some(verifier)) if pkce::verify(challenge, verifier) => Ok(()),
-        (Some(_), Some(_)) => refuse("code_verifier: it does not fit the code_challenge of the authorization request"),
-        (Some(_), None) => refuse("code_verifier: expected one, since the authorization request had a code_challenge"),
-        (None, Some(_)) => {
-            refuse("code_verifier: expected none, since the authorization request had no code_challenge")
-        }
-        (None, None) => Ok(()),
     }
 }
 

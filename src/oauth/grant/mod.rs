@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     app::App,
+    identity::code,
     model::{
         grant_type::GrantType,
         scope::Scope,
@@ -114,14 +115,10 @@ fn prepare(app: &App, replaces: Option<&str>) -> (Secret, PreparedRefresh) {
 async fn reject(app: &App, rejection: Rejection, now: Timestamp) -> OAuthError {
     match rejection {
         Rejection::Refused(error) => error,
-        Rejection::Replay { grant_id, what } => {
-            tracing::warn!(grant_id, what, "revoked: something that works once was presented again");
-            let id = grant_id.clone();
-            match app.store.write(move |tx| store::grant::revoke(tx, &id, now)).await {
-                Ok(_) => OAuthError::new(Code::InvalidGrant, format!("{what}; all tokens of its grant are revoked")),
-                Err(error) => error.into(),
-            }
-        }
+        Rejection::Replay { grant_id, what } => match code::revoke_replayed(&app.store, &grant_id, what, now).await {
+            Ok(()) => OAuthError::new(Code::InvalidGrant, format!("{what}; all tokens of its grant are revoked")),
+            Err(error) => error.into(),
+        },
     }
 }
 

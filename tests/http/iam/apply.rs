@@ -20,7 +20,7 @@ fn file() -> Value {
         "principals": [
             {"id": ADA, "email": "ada@example.org", "roles": ["support:agent"],
              "properties": {"email_verified": true, "tier": {"level": 3}}},
-            {"email": "by.email@example.org", "name": "By email"},
+            {"email": "by.email@example.org", "name": "By email", "systemUser": true},
         ],
     })
 }

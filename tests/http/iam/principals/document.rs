@@ -85,6 +85,7 @@ async fn a_principal_is_made_read_changed_and_deleted() {
           "eu"
         ]
       },
+      "systemUser": false,
       "suspendedAt": null,
       "lastActiveAt": null,
       "createdAt": "2026-11-21T12:00:00.000Z",
@@ -184,7 +185,6 @@ async fn nobody_assigns_what_belongs_to_the_server() {
         ("passwordHash", json!("$argon2id$")),
         ("password_hash", json!("x")),
         ("password", json!("x")),
-        ("systemUser", json!(true)),
         ("emailVerified", json!(true)),
         ("given_name", json!("Ada")),
         ("updatedAt", json!("2026-11-21T12:00:00.000Z")),

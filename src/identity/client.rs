@@ -1,0 +1,55 @@
+//! Whether a client is who it says, by its secret (RFC 6749 §2.3.1).
+
+use std::time::Duration;
+
+use crate::{
+    model::{secret::SecretHash, time::Timestamp},
+    store::{self, Store, client::Client, client_secret::ClientSecret},
+};
+
+/// How exactly it is known when a secret last worked.
+const NOTED_EVERY: Duration = Duration::from_secs(3600);
+
+/// The client with this id, if this is a secret of it that has not expired and the client is not suspended; with that
+/// secret. Nothing is noted yet: see [`note_use`].
+///
+/// # Errors
+/// The database cannot be asked.
+pub async fn by_secret(
+    store: &Store,
+    id: &str,
+    secret: &str,
+    now: Timestamp,
+) -> Result<Option<(Client, ClientSecret)>, store::Error> {
+    let id = id.to_owned();
+    let found = store
+        .read(move |conn| {
+            let client = store::client::find(conn, &id)?;
+            let secrets = store::client_secret::of_client(conn, &id)?;
+            Ok::<_, store::Error>(client.map(|client| (client, secrets)))
+        })
+        .await?;
+    let presented = SecretHash::of(secret);
+    let Some((client, secrets)) = found else { return Ok(None) };
+    // every secret is compared, so that time does not tell which one it was
+    let proof = secrets
+        .into_iter()
+        .filter(|secret| secret.expires_at.is_none_or(|expires| now < expires))
+        .fold(None, |proof, secret| if secret.hash.matches(&presented) { Some(secret) } else { proof });
+    Ok(proof.filter(|_| client.suspended_at.is_none()).map(|proof| (client, proof)))
+}
+
+/// Writes down that a secret has worked, once in a while and beside the answer, which does not wait for it.
+pub fn note_use(store: &Store, secret: &ClientSecret, now: Timestamp) {
+    let last = now - NOTED_EVERY;
+    if secret.last_used_at.is_some_and(|used| used >= last) {
+        return;
+    }
+    let (store, id) = (store.clone(), secret.id.clone());
+    tokio::spawn(async move {
+        let noted = store.write(move |tx| store::client_secret::used(tx, &id, now, last)).await;
+        if let Err(error) = noted {
+            tracing::debug!(%error, "the use of a client secret was not noted");
+        }
+    });
+}
