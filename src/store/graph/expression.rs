@@ -1,0 +1,376 @@
+//! Conditions as they are put on the rows of one table: what the table decides by itself is decided, and the rest becomes
+//! SQL whose truth is never unknown.
+
+use super::{
+    EVENTS, Sight,
+    table::{Column, Fold, Table},
+};
+use crate::{
+    model::{
+        graph::{Condition, Node, Operator, Test, Value, request::Query},
+        permission::Visibility,
+        time::Timestamp,
+    },
+    store::{listing::search::after_prefix, sql::Sql},
+};
+
+/// A value that is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Bound {
+    Null,
+    Text(String),
+    Number(i64),
+    Truth(bool),
+}
+
+/// A comparison with a column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Compared {
+    pub field: &'static str,
+    pub column: Column,
+    pub operator: Operator,
+    pub values: Vec<Bound>,
+}
+
+/// That an edge leads somewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Leads {
+    pub node: Node,
+    pub target: Expression,
+    pub now: Timestamp,
+}
+
+/// What a row must meet.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expression {
+    Fixed(bool),
+    All(Vec<Expression>),
+    Any(Vec<Expression>),
+    Not(Box<Expression>),
+    Compared(Compared),
+    /// It carries one of these values under this attribute.
+    Carries(String, Vec<String>),
+    Leads(Box<Leads>),
+    /// This text of SQL.
+    Raw(&'static str),
+}
+
+impl Expression {
+    pub(super) fn all(parts: impl IntoIterator<Item = Expression>) -> Expression {
+        let mut kept = Vec::new();
+        for part in parts {
+            match part {
+                Expression::Fixed(true) => {}
+                Expression::Fixed(false) => return Expression::Fixed(false),
+                Expression::All(inner) => kept.extend(inner),
+                other => kept.push(other),
+            }
+        }
+        match kept.len() {
+            0 => Expression::Fixed(true),
+            1 => kept.remove(0),
+            _ => Expression::All(kept),
+        }
+    }
+
+    pub(super) fn any(parts: impl IntoIterator<Item = Expression>) -> Expression {
+        let mut kept = Vec::new();
+        for part in parts {
+            match part {
+                Expression::Fixed(false) => {}
+                Expression::Fixed(true) => return Expression::Fixed(true),
+                other => kept.push(other),
+            }
+        }
+        match kept.len() {
+            0 => Expression::Fixed(false),
+            1 => kept.remove(0),
+            _ => Expression::Any(kept),
+        }
+    }
+
+    fn not(part: Expression) -> Expression {
+        match part {
+            Expression::Fixed(truth) => Expression::Fixed(!truth),
+            other => Expression::Not(Box::new(other)),
+        }
+    }
+
+    /// The parts that all must be met.
+    pub(super) fn conjuncts(&self) -> &[Expression] {
+        match self {
+            Expression::All(parts) => parts,
+            other => std::slice::from_ref(other),
+        }
+    }
+
+    /// As SQL; `table` is what its columns belong to.
+    pub(super) fn sql(&self, table: Table, postgres: bool) -> Sql {
+        let joined = |parts: &[Expression], between: &str| {
+            let mut sql = Sql::new("(");
+            sql.append(Sql::join(parts.iter().map(|part| part.sql(table, postgres)), between, "TRUE")).push(")");
+            sql
+        };
+        match self {
+            Expression::Fixed(truth) => Sql::new(if *truth { "TRUE" } else { "FALSE" }),
+            Expression::All(parts) => joined(parts, " AND "),
+            Expression::Any(parts) => joined(parts, " OR "),
+            Expression::Not(part) => {
+                let mut sql = Sql::new("NOT (");
+                sql.append(part.sql(table, postgres)).push(")");
+                sql
+            }
+            Expression::Compared(compared) => compared.sql(postgres),
+            Expression::Carries(key, values) => {
+                let mut sql = Sql::new(
+                    "EXISTS (SELECT 1 FROM identity_attribute AS c WHERE c.identity_id = p.id AND c.key = ? AND c.value IN (",
+                )
+                .text(key);
+                sql.append(Sql::list(values)).push("))");
+                sql
+            }
+            Expression::Leads(leads) => leads.sql(postgres),
+            Expression::Raw(text) => Sql::new(*text),
+        }
+    }
+}
+
+/// What a caller may see of a table, without what nobody sees.
+pub(super) fn seen(table: Table, visibility: &Visibility) -> Expression {
+    let shown = match table {
+        Table::Client => Expression::Raw("p.system_client = FALSE"),
+        _ => Expression::Fixed(true),
+    };
+    let of_node = matches!(table, Table::Principal | Table::Client);
+    let allowed = match visibility {
+        Visibility::All => Expression::Fixed(true),
+        // what carries no attributes is shown as a whole or not at all
+        Visibility::Matching(_) if !of_node => Expression::Fixed(false),
+        other => carrying(other),
+    };
+    Expression::all([shown, allowed])
+}
+
+/// That an identity carries what a visibility asks for.
+pub(super) fn carrying(visibility: &Visibility) -> Expression {
+    match visibility {
+        Visibility::All => Expression::Fixed(true),
+        Visibility::None => Expression::Fixed(false),
+        Visibility::Matching(alternatives) => Expression::any(alternatives.iter().map(|alternative| {
+            let keys = alternative.iter();
+            Expression::all(keys.map(|(key, values)| Expression::Carries(key.clone(), values.clone())))
+        })),
+    }
+}
+
+/// A condition on the rows of a table. `narrowed` as in [`Table::column`].
+pub(super) fn compile(table: Table, condition: &Condition, now: Timestamp, narrowed: bool) -> Expression {
+    let inner = |part: &Condition| compile(table, part, now, narrowed);
+    match condition {
+        Condition::All(parts) => Expression::all(parts.iter().map(inner)),
+        Condition::Any(parts) => Expression::any(parts.iter().map(inner)),
+        Condition::Not(part) => Expression::not(inner(part)),
+        Condition::Test(test) => compared(table, test, now, narrowed),
+    }
+}
+
+fn compared(table: Table, test: &Test, now: Timestamp, narrowed: bool) -> Expression {
+    let column = table.column(test.field.name, narrowed);
+    let (Test { operator, .. }, fold) = (test, if let Column::Stored { fold, .. } = column { fold } else { Fold::No });
+    let values: Vec<Bound> = test.values.iter().map(|value| bound(value, fold, now)).collect();
+    // no text in the database has a null character, and PostgreSQL takes none
+    if values.iter().any(|value| matches!(value, Bound::Text(text) if text.contains('\0'))) {
+        return Expression::Fixed(*operator == Operator::NotEqual);
+    }
+    let met = |present: &Bound| match operator {
+        Operator::Equal | Operator::AnyOf => values.contains(present),
+        Operator::NotEqual => !values.contains(present),
+        _ => false,
+    };
+    match column {
+        Column::Absent => Expression::Fixed(match operator {
+            Operator::Equal => values == [Bound::Null],
+            Operator::NotEqual => values != [Bound::Null],
+            // of nothing, all are there
+            Operator::AllOf => false,
+            _ => false,
+        }),
+        Column::Text(text) => Expression::Fixed(met(&Bound::Text(text.to_owned()))),
+        Column::Truth(truth) => Expression::Fixed(met(&Bound::Truth(truth))),
+        column => Expression::Compared(Compared { field: test.field.name, column, operator: *operator, values }),
+    }
+}
+
+fn bound(value: &Value, fold: Fold, now: Timestamp) -> Bound {
+    match value {
+        Value::Null => Bound::Null,
+        Value::Text(text) => Bound::Text(match fold {
+            Fold::No => text.clone(),
+            Fold::Unicode => text.to_lowercase(),
+            Fold::Ascii => text.to_ascii_lowercase(),
+        }),
+        Value::Number(number) => Bound::Number(*number),
+        Value::Bool(truth) => Bound::Truth(*truth),
+        Value::Time(at) => Bound::Number(at.millis()),
+        Value::Now(by) => Bound::Number(now.millis().saturating_add(*by)),
+    }
+}
+
+/// That a navigation leads somewhere which the caller may see.
+pub(super) fn leads(table: Table, led: &Query, sight: &Sight, now: Timestamp) -> Expression {
+    let visibility = sight.of(led.node);
+    let (allowed, narrowed) = match (led.node, visibility) {
+        (_, Visibility::All) => (Expression::Fixed(true), false),
+        (Node::Session | Node::ActivityLog, other) => (carrying(other), true),
+        _ => (Expression::Fixed(false), false),
+    };
+    if table == Table::Client && led.node == Node::Session {
+        return Expression::Fixed(false);
+    }
+    let Some(target) = Table::of(led.node).first() else { return Expression::Fixed(false) };
+    let target = compile(*target, &led.condition, now, narrowed);
+    if target == Expression::Fixed(false) {
+        return target;
+    }
+    Expression::all([allowed, Expression::Leads(Box::new(Leads { node: led.node, target, now }))])
+}
+
+impl Leads {
+    fn sql(&self, postgres: bool) -> Sql {
+        let exists = |mut source: Sql, table: Table| {
+            source.append(self.target.sql(table, postgres));
+            around("EXISTS (SELECT 1 FROM ", source, ")")
+        };
+        match self.node {
+            Node::Session => {
+                exists(around("session AS s WHERE s.principal_id = p.id AND ", live(self.now), " AND "), Table::Session)
+            }
+            Node::Role => {
+                let source = "identity_role AS h CROSS JOIN role AS r WHERE h.identity_id = p.id AND r.key = h.role_key AND ";
+                exists(Sql::new(source), Table::Role)
+            }
+            Node::ActivityLog => {
+                // as far as its navigation looks
+                let some = if self.target == Expression::Fixed(true) { 1 } else { EVENTS };
+                let latest = |whose: &str| {
+                    let text = format!(
+                        "(SELECT a.*, p.id AS owner FROM audit_event AS a WHERE {whose} ORDER BY a.id DESC LIMIT {some}) \
+                         AS e WHERE "
+                    );
+                    exists(Sql::new(text), Table::Event)
+                };
+                let mut sql = Sql::new("(");
+                sql.append(latest("a.actor_id = p.id")).push(" OR ").append(latest(TARGETED_P)).push(")");
+                sql
+            }
+            Node::Identity | Node::Sending => Sql::new("FALSE"),
+        }
+    }
+}
+
+/// That an event `a` is about the identity `p` (a session may have an id that an identity has, too).
+const TARGETED_P: &str = "a.target_id = p.id AND a.target_kind IN ('principal', 'client')";
+
+/// That a session `s` is neither ended nor expired.
+pub(super) fn live(now: Timestamp) -> Sql {
+    Sql::new("s.ended_at IS NULL AND s.idle_expires_at > ? AND s.expires_at > ?").number(now.millis()).number(now.millis())
+}
+
+/// An expression as this database has it.
+pub(super) fn native(text: &str, postgres: bool) -> String {
+    text.replace("{C}", if postgres { " COLLATE \"C\"" } else { "" })
+}
+
+impl Compared {
+    /// The texts among its values.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.values.iter().filter_map(|value| if let Bound::Text(text) = value { Some(text.clone()) } else { None }).collect()
+    }
+
+    fn sql(&self, postgres: bool) -> Sql {
+        match self.column {
+            Column::Stored { compared, .. } => self.stored(&native(compared, postgres), postgres),
+            Column::Roles => self.members("identity_role AS h WHERE h.identity_id = p.id AND ", "h.role_key"),
+            Column::Array(column) if postgres => {
+                self.members(&format!("jsonb_array_elements_text({column}::jsonb) AS h (value) WHERE "), "h.value")
+            }
+            Column::Array(column) => self.members(&format!("json_each({column}) AS h WHERE "), "h.value"),
+            // decided where it was compiled
+            Column::Absent | Column::Text(_) | Column::Truth(_) => Sql::new("FALSE"),
+        }
+    }
+
+    fn stored(&self, column: &str, postgres: bool) -> Sql {
+        let first = self.values.first().unwrap_or(&Bound::Null);
+        let is_text = matches!(first, Bound::Text(_));
+        // the order of bytes, whatever the order of the database
+        let ordered = if postgres && is_text { " COLLATE \"C\"" } else { "" };
+        let than = |sign: &str, without: &str| match first {
+            Bound::Null => Sql::new("FALSE"),
+            value => around(&format!("coalesce({column}{ordered} {sign} "), one(value), &format!(", {without})")),
+        };
+        match (self.operator, first) {
+            (Operator::Equal, Bound::Null) => Sql::new(format!("{column} IS NULL")),
+            (Operator::NotEqual, Bound::Null) => Sql::new(format!("{column} IS NOT NULL")),
+            (Operator::Equal, _) => than("=", "FALSE"),
+            (Operator::NotEqual, _) => than("<>", "TRUE"),
+            (Operator::Less, _) => than("<", "FALSE"),
+            (Operator::LessOrEqual, _) => than("<=", "FALSE"),
+            (Operator::Greater, _) => than(">", "FALSE"),
+            (Operator::GreaterOrEqual, _) => than(">=", "FALSE"),
+            (Operator::AnyOf, _) => {
+                let values = Sql::join(self.values.iter().map(one), ", ", "NULL");
+                around(&format!("coalesce({column} IN ("), values, "), FALSE)")
+            }
+            (Operator::Contains, Bound::Text(text)) => {
+                let function = if postgres { "strpos" } else { "instr" };
+                Sql::new(format!("coalesce({function}({column}, ?) > 0, FALSE)")).text(text)
+            }
+            (Operator::StartsWith, Bound::Text(text)) => {
+                let length = text.chars().count();
+                Sql::new(format!("coalesce(substr({column}, 1, {length}) = ?, FALSE)")).text(text)
+            }
+            _ => Sql::new("FALSE"),
+        }
+    }
+
+    /// Of a set whose members come from `source`.
+    fn members(&self, source: &str, member: &str) -> Sql {
+        let exists = |condition: Sql| around(&format!("EXISTS (SELECT 1 FROM {source}"), condition, ")");
+        let texts = self.texts();
+        let among = |texts: &[String]| exists(around(&format!("{member} IN ("), Sql::list(texts), ")"));
+        match self.operator {
+            Operator::AnyOf | Operator::Contains => among(&texts),
+            Operator::AllOf => {
+                let each = texts.iter().map(|text| among(std::slice::from_ref(text)));
+                around("(", Sql::join(each, " AND ", "TRUE"), ")")
+            }
+            Operator::StartsWith => {
+                let prefix = texts.first().map_or("", String::as_str);
+                let length = prefix.chars().count();
+                exists(match member {
+                    // an index has it
+                    "h.role_key" => Sql::new(format!("{member} >= ? AND {member} < ?")).text(prefix).text(&after_prefix(prefix)),
+                    _ => Sql::new(format!("substr({member}, 1, {length}) = ?")).text(prefix),
+                })
+            }
+            _ => Sql::new("FALSE"),
+        }
+    }
+}
+
+fn one(value: &Bound) -> Sql {
+    match value {
+        Bound::Null => Sql::new("NULL"),
+        Bound::Text(text) => Sql::new("?").text(text),
+        Bound::Number(number) => Sql::new("?").number(*number),
+        Bound::Truth(truth) => Sql::new(if *truth { "TRUE" } else { "FALSE" }),
+    }
+}
+
+/// A part with text before and after it.
+pub(super) fn around(before: &str, part: Sql, after: &str) -> Sql {
+    let mut sql = Sql::new(before);
+    sql.append(part).push(after);
+    sql
+}
