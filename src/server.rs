@@ -32,7 +32,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     config::Config,
-    iam, me, oauth, openapi, pages, sendings,
+    graph, iam, me, oauth, openapi, pages, sendings,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -217,6 +217,7 @@ pub fn start_with(
                     .configure(iam::mount)
                     .configure(me::mount)
                     .configure(|cfg| sendings::mount(cfg, mail_bytes))
+                    .configure(graph::mount)
                     .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)

@@ -6,6 +6,7 @@ mod support;
 
 mod attacks;
 mod commands;
+mod graph;
 mod iam;
 mod listing;
 mod me;

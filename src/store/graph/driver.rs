@@ -21,6 +21,8 @@ use crate::{
 
 /// Ranges that are read side by side at most.
 const STREAMS: usize = 100;
+/// Texts that are looked for side by side at most: each costs more than a range.
+const TEXTS: usize = 8;
 /// Alternatives that are tried at most to find the one with the fewest entries.
 const TRIED: usize = 8;
 /// So few entries that it is not worth looking for fewer.
@@ -63,7 +65,8 @@ pub(super) fn plan(
         return Ok(Plan::Nothing);
     }
     let mut drivers = drivers(conn, table, expression)?;
-    drivers.retain(|driver| driver.len() <= STREAMS);
+    let texts_in = |driver: &Driver| driver.iter().filter(|source| matches!(source, Source::Text(_))).count();
+    drivers.retain(|driver| driver.len() <= STREAMS && texts_in(driver) <= TEXTS);
     let (texts, ranges): (Vec<Driver>, Vec<Driver>) =
         drivers.into_iter().partition(|driver| driver.iter().any(|source| matches!(source, Source::Text(_))));
     let mut fewest: Option<Vec<Tie>> = None;

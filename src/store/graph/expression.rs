@@ -104,6 +104,17 @@ impl Expression {
         }
     }
 
+    /// How many comparisons it takes with one row, at most.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Expression::All(parts) | Expression::Any(parts) => parts.iter().map(Expression::cost).sum(),
+            Expression::Not(part) => part.cost(),
+            Expression::Leads(leads) if leads.node == Node::ActivityLog => 2 * EVENTS * leads.target.cost(),
+            Expression::Leads(leads) => 10 * leads.target.cost(),
+            _ => 1,
+        }
+    }
+
     /// As SQL; `table` is what its columns belong to.
     pub(super) fn sql(&self, table: Table, postgres: bool) -> Sql {
         let joined = |parts: &[Expression], between: &str| {

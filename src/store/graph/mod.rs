@@ -194,7 +194,11 @@ impl Budget {
     }
 
     fn is_spent(&self) -> bool {
-        self.rows == 0 || Instant::now() >= self.until
+        self.rows == 0 || self.is_late()
+    }
+
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
     }
 }
 

@@ -20,6 +20,8 @@ use crate::store::{Conn, Error, sql::Sql};
 
 /// Rows of the largest batch.
 const BATCH: usize = 2000;
+/// Comparisons of the first batch.
+const BATCH_COST: usize = 1_000_000;
 /// A batch that took so long is not followed by a larger one.
 const SLOW: Duration = Duration::from_millis(50);
 
@@ -180,7 +182,8 @@ impl<'e> Phase<'e> {
         walked: &mut Walked,
     ) -> Result<(), Error> {
         let mut beyond = beyond.cloned();
-        let mut some = want * 3 / 2 + 10;
+        let cost = self.tables.iter().map(|(_, expression)| expression.cost()).max().unwrap_or(1);
+        let mut some = (want * 3 / 2 + 10).min(BATCH_COST / cost.max(1)).max(1);
         loop {
             let begun = Instant::now();
             let (entries, horizon) = self.next(conn, ascends, beyond.as_ref(), some, budget.until)?;
