@@ -7,6 +7,7 @@
 //! else is met, and every other test is not. `not` turns that round.
 
 pub mod catalogue;
+mod check;
 pub mod filter;
 pub mod request;
 pub mod structured;
@@ -38,6 +39,54 @@ pub enum Operator {
     Contains,
     /// `startswith`, `startsWith`: the text begins like this; of a set, a member does.
     StartsWith,
+}
+
+impl Operator {
+    /// All of them.
+    pub const ALL: [Operator; 10] = [
+        Operator::Equal,
+        Operator::NotEqual,
+        Operator::Less,
+        Operator::LessOrEqual,
+        Operator::Greater,
+        Operator::GreaterOrEqual,
+        Operator::AnyOf,
+        Operator::AllOf,
+        Operator::Contains,
+        Operator::StartsWith,
+    ];
+
+    /// How the text of a filter says it.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Operator::Equal => "==",
+            Operator::NotEqual => "!=",
+            Operator::Less => "<",
+            Operator::LessOrEqual => "<=",
+            Operator::Greater => ">",
+            Operator::GreaterOrEqual => ">=",
+            Operator::AnyOf => "anyof",
+            Operator::AllOf => "allof",
+            Operator::Contains => "contains",
+            Operator::StartsWith => "startswith",
+        }
+    }
+
+    /// How the structured form says it; `None`: not at all.
+    pub const fn structured(self) -> Option<&'static str> {
+        match self {
+            Operator::Equal => Some("eq"),
+            Operator::NotEqual => Some("ne"),
+            Operator::Less => Some("lt"),
+            Operator::LessOrEqual => Some("le"),
+            Operator::Greater => Some("gt"),
+            Operator::GreaterOrEqual => Some("ge"),
+            Operator::AnyOf => Some("in"),
+            Operator::AllOf => None,
+            Operator::Contains => Some("contains"),
+            Operator::StartsWith => Some("startsWith"),
+        }
+    }
 }
 
 /// What a field is compared to.
@@ -87,4 +136,30 @@ pub enum Condition {
     Not(Box<Condition>),
     /// This comparison.
     Test(Test),
+}
+
+impl Condition {
+    /// All of these: what is itself `All` is taken apart, and one alone stands for itself.
+    pub fn all(parts: Vec<Condition>) -> Condition {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Condition::All(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        if flat.len() == 1 { flat.remove(0) } else { Condition::All(flat) }
+    }
+
+    /// One of these: what is itself `Any` is taken apart, and one alone stands for itself.
+    pub fn any(parts: Vec<Condition>) -> Condition {
+        let mut flat = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part {
+                Condition::Any(inner) => flat.extend(inner),
+                other => flat.push(other),
+            }
+        }
+        if flat.len() == 1 { flat.remove(0) } else { Condition::Any(flat) }
+    }
 }
