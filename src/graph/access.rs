@@ -48,7 +48,9 @@ fn visibility(actor: &Actor, node: Node) -> Result<Visibility, Declined> {
     };
     match suffices {
         true => Ok(visibility),
-        false => Err(Declined::from(actor::missing(resource, "read"))
-            .challenge(Challenge::InsufficientScope(resource, "read"))),
+        false => {
+            Err(Declined::from(actor::missing(resource, "read"))
+                .challenge(Challenge::InsufficientScope(resource, "read")))
+        }
     }
 }

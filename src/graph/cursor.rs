@@ -17,22 +17,19 @@ use crate::{
 /// # Errors
 /// [`Code::CursorInvalid`] where the cursor is another query's or nobody's.
 pub fn ask(query: Query, pointer: &str, sealer: &Sealer) -> Result<Ask, Refusal> {
-    let given = [(Side::After, "after", &query.after), (Side::Before, "before", &query.before)];
-    let mut given = given.into_iter().filter_map(|(side, name, cursor)| Some((side, name, cursor.as_ref()?)));
-    let position = match (given.next(), given.next()) {
-        (None, _) => None,
-        (Some((side, name, cursor)), None) => match open(&query, cursor, sealer) {
-            Some(place) => Some((side, place)),
-            None => {
-                let expected = "expected a firstCursor or lastCursor of the same query";
-                return Err(Refusal::at(Code::CursorInvalid, format!("{pointer}/{name}"), expected));
-            }
-        },
-        (Some(_), Some(_)) => {
-            return Err(Refusal::at(Code::CursorInvalid, pointer, "expected after or before, got both"));
-        }
+    // the check of queries lets only one of them through
+    let (side, name, cursor) = match (&query.after, &query.before) {
+        (Some(cursor), _) => (Side::After, "after", cursor),
+        (None, Some(cursor)) => (Side::Before, "before", cursor),
+        (None, None) => return Ok(Ask { query, position: None }),
     };
-    Ok(Ask { query, position })
+    match open(&query, cursor, sealer) {
+        Some(place) => Ok(Ask { query, position: Some((side, place)) }),
+        None => {
+            let expected = "expected a firstCursor or lastCursor of the same query";
+            Err(Refusal::at(Code::CursorInvalid, format!("{pointer}/{name}"), expected))
+        }
+    }
 }
 
 fn open(query: &Query, cursor: &str, sealer: &Sealer) -> Option<Place> {

@@ -83,7 +83,8 @@ pub(super) fn plan(
     if let Some(ties) = fewest {
         return Ok(Plan::Few(ties));
     }
-    let in_order = |driver: &&Driver| driver.iter().all(|source| !matches!(source, Source::Range { ordered: false, .. }));
+    let in_order =
+        |driver: &&Driver| driver.iter().all(|source| !matches!(source, Source::Range { ordered: false, .. }));
     if registration {
         let rare = texts.iter().filter(in_order).max_by_key(|driver| driver.iter().map(Source::tells).min());
         let streams = rare.or_else(|| ranges.iter().find(in_order));
@@ -162,7 +163,7 @@ fn drivers(conn: &mut Conn, table: Table, expression: &Expression) -> Result<Vec
             for part in parts {
                 // of one part, what asks for single rows, else for ranges, else for texts
                 let offers = drivers(conn, table, part)?;
-                let Some(best) = offers.into_iter().min_by_key(|driver| rank(driver)) else { return Ok(Vec::new()) };
+                let Some(best) = offers.into_iter().min_by_key(rank) else { return Ok(Vec::new()) };
                 together.extend(best);
                 if together.len() > STREAMS {
                     return Ok(Vec::new());
@@ -226,7 +227,8 @@ fn holders(table: Table, keys: &[String]) -> Driver {
 fn holders_of_prefix(conn: &mut Conn, table: Table, prefix: &str) -> Result<Driver, Error> {
     let after = after_prefix(prefix);
     let within = |column: &str| Sql::new(format!("{column} >= ? AND {column} < ?")).text(prefix).text(&after);
-    let keys = around("SELECT key AS word FROM role WHERE ", within("key"), &format!(" ORDER BY key LIMIT {}", STREAMS + 1));
+    let keys =
+        around("SELECT key AS word FROM role WHERE ", within("key"), &format!(" ORDER BY key LIMIT {}", STREAMS + 1));
     let keys: Vec<Word> = keys.load(conn)?;
     let keys: Vec<String> = keys.into_iter().map(|key| key.word).collect();
     if keys.len() <= STREAMS {

@@ -115,11 +115,11 @@ impl Expression {
         }
     }
 
-    /// As SQL; `table` is what its columns belong to.
-    pub(super) fn sql(&self, table: Table, postgres: bool) -> Sql {
+    /// As SQL.
+    pub(super) fn sql(&self, postgres: bool) -> Sql {
         let joined = |parts: &[Expression], between: &str| {
             let mut sql = Sql::new("(");
-            sql.append(Sql::join(parts.iter().map(|part| part.sql(table, postgres)), between, "TRUE")).push(")");
+            sql.append(Sql::join(parts.iter().map(|part| part.sql(postgres)), between, "TRUE")).push(")");
             sql
         };
         match self {
@@ -128,7 +128,7 @@ impl Expression {
             Expression::Any(parts) => joined(parts, " OR "),
             Expression::Not(part) => {
                 let mut sql = Sql::new("NOT (");
-                sql.append(part.sql(table, postgres)).push(")");
+                sql.append(part.sql(postgres)).push(")");
                 sql
             }
             Expression::Compared(compared) => compared.sql(postgres),
@@ -248,17 +248,16 @@ pub(super) fn leads(table: Table, led: &Query, sight: &Sight, now: Timestamp) ->
 
 impl Leads {
     fn sql(&self, postgres: bool) -> Sql {
-        let exists = |mut source: Sql, table: Table| {
-            source.append(self.target.sql(table, postgres));
+        let exists = |mut source: Sql| {
+            source.append(self.target.sql(postgres));
             around("EXISTS (SELECT 1 FROM ", source, ")")
         };
         match self.node {
-            Node::Session => {
-                exists(around("session AS s WHERE s.principal_id = p.id AND ", live(self.now), " AND "), Table::Session)
-            }
+            Node::Session => exists(around("session AS s WHERE s.principal_id = p.id AND ", live(self.now), " AND ")),
             Node::Role => {
-                let source = "identity_role AS h CROSS JOIN role AS r WHERE h.identity_id = p.id AND r.key = h.role_key AND ";
-                exists(Sql::new(source), Table::Role)
+                let source =
+                    "identity_role AS h CROSS JOIN role AS r WHERE h.identity_id = p.id AND r.key = h.role_key AND ";
+                exists(Sql::new(source))
             }
             Node::ActivityLog => {
                 // as far as its navigation looks
@@ -268,7 +267,7 @@ impl Leads {
                         "(SELECT a.*, p.id AS owner FROM audit_event AS a WHERE {whose} ORDER BY a.id DESC LIMIT {some}) \
                          AS e WHERE "
                     );
-                    exists(Sql::new(text), Table::Event)
+                    exists(Sql::new(text))
                 };
                 let mut sql = Sql::new("(");
                 sql.append(latest("a.actor_id = p.id")).push(" OR ").append(latest(TARGETED_P)).push(")");
@@ -284,7 +283,9 @@ const TARGETED_P: &str = "a.target_id = p.id AND a.target_kind IN ('principal', 
 
 /// That a session `s` is neither ended nor expired.
 pub(super) fn live(now: Timestamp) -> Sql {
-    Sql::new("s.ended_at IS NULL AND s.idle_expires_at > ? AND s.expires_at > ?").number(now.millis()).number(now.millis())
+    Sql::new("s.ended_at IS NULL AND s.idle_expires_at > ? AND s.expires_at > ?")
+        .number(now.millis())
+        .number(now.millis())
 }
 
 /// An expression as this database has it.
@@ -295,7 +296,10 @@ pub(super) fn native(text: &str, postgres: bool) -> String {
 impl Compared {
     /// The texts among its values.
     pub(super) fn texts(&self) -> Vec<String> {
-        self.values.iter().filter_map(|value| if let Bound::Text(text) = value { Some(text.clone()) } else { None }).collect()
+        self.values
+            .iter()
+            .filter_map(|value| if let Bound::Text(text) = value { Some(text.clone()) } else { None })
+            .collect()
     }
 
     fn sql(&self, postgres: bool) -> Sql {
@@ -361,7 +365,9 @@ impl Compared {
                 let length = prefix.chars().count();
                 exists(match member {
                     // an index has it
-                    "h.role_key" => Sql::new(format!("{member} >= ? AND {member} < ?")).text(prefix).text(&after_prefix(prefix)),
+                    "h.role_key" => {
+                        Sql::new(format!("{member} >= ? AND {member} < ?")).text(prefix).text(&after_prefix(prefix))
+                    }
                     _ => Sql::new(format!("substr({member}, 1, {length}) = ?")).text(prefix),
                 })
             }

@@ -230,7 +230,9 @@ fn wanted(query: &Query, sight: &Sight, now: Timestamp) -> Vec<(Table, Expressio
     let all = Table::of(query.node).iter().map(|&table| {
         let mut parts = vec![expression::seen(table, sight.of(query.node))];
         parts.push(expression::compile(table, &query.condition, now, false));
-        parts.extend(query.navigate.iter().filter(|led| led.require).map(|led| expression::leads(table, led, sight, now)));
+        parts.extend(
+            query.navigate.iter().filter(|led| led.require).map(|led| expression::leads(table, led, sight, now)),
+        );
         (table, Expression::all(parts))
     });
     all.collect()

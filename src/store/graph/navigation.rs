@@ -147,7 +147,7 @@ impl<'q> Navigation<'q> {
         if ids.is_empty() {
             return Ok(HashSet::new());
         }
-        let condition = expression::carrying(self.visibility).sql(Table::Principal, postgres);
+        let condition = expression::carrying(self.visibility).sql(postgres);
         let among = rows::among(conn, &ids, condition)?;
         Ok(rows.iter().map(|row| row.id.as_str()).filter(|id| among.iter().any(|seen| seen == id)).collect())
     }
@@ -161,14 +161,15 @@ impl<'q> Navigation<'q> {
             Node::Session if row.table == Table::Principal => {
                 let mut sql = Sql::new(select("s.id"));
                 sql.append(Sql::new("session AS s WHERE s.principal_id = ? AND ").text(&row.id));
-                sql.append(live(self.now)).push(" AND ").append(self.condition.sql(Table::Session, postgres));
+                sql.append(live(self.now)).push(" AND ").append(self.condition.sql(postgres));
                 sql.push(&format!(" ORDER BY s.created_at {way}, s.id {way} LIMIT {want}"));
                 vec![sql]
             }
             Node::Role => {
                 let mut sql = Sql::new(select("r.key"));
-                let source = "identity_role AS h CROSS JOIN role AS r WHERE h.identity_id = ? AND r.key = h.role_key AND ";
-                sql.append(Sql::new(source).text(&row.id)).append(self.condition.sql(Table::Role, postgres));
+                let source =
+                    "identity_role AS h CROSS JOIN role AS r WHERE h.identity_id = ? AND r.key = h.role_key AND ";
+                sql.append(Sql::new(source).text(&row.id)).append(self.condition.sql(postgres));
                 sql.push(&format!(" ORDER BY h.role_key {way} LIMIT {want}"));
                 vec![sql]
             }
@@ -187,7 +188,7 @@ impl<'q> Navigation<'q> {
                 both.push(" UNION ALL ").append(latest(RECEIVED, order).text(&row.id).text(&row.id));
                 let mut sql = Sql::new(select("e.id"));
                 sql.append(around("(", both, ") AS e WHERE "));
-                sql.append(self.condition.sql(Table::Event, postgres));
+                sql.append(self.condition.sql(postgres));
                 sql.push(&format!(" ORDER BY e.id {way} LIMIT {want}"));
                 let mut parts = vec![sql];
                 if !is_free {

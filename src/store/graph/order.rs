@@ -53,9 +53,7 @@ impl Along {
         let node = query.node;
         match query.order {
             // a role's key is what tells it from others
-            Some((field, descends)) if node == Node::Role && field.name == "key" => {
-                Along { field: None, descends }
-            }
+            Some((field, descends)) if node == Node::Role && field.name == "key" => Along { field: None, descends },
             Some((field, descends)) => Along { field: Some(field.name), descends },
             None if node != Node::Role && is_about_creation(&query.condition) => {
                 Along { field: Some("createdAt"), descends: false }
@@ -92,10 +90,9 @@ impl Along {
             (Some("name" | "email" | "lastActiveAt"), Table::Principal) => {
                 &["p.suspended = FALSE", "p.suspended = TRUE"]
             }
-            (Some("name"), Table::Client) => &[
-                "p.suspended = FALSE AND p.system_client = FALSE",
-                "p.suspended = TRUE AND p.system_client = FALSE",
-            ],
+            (Some("name"), Table::Client) => {
+                &["p.suspended = FALSE AND p.system_client = FALSE", "p.suspended = TRUE AND p.system_client = FALSE"]
+            }
             _ => &["TRUE"],
         }
     }

@@ -54,8 +54,7 @@ pub(super) fn load(conn: &mut Conn, query: &Query, places: &[Place]) -> Result<V
             rows.insert((table.number(), tie), Row { id, table, fields });
         }
     }
-    let mut rows: Vec<Row> =
-        places.iter().filter_map(|place| rows.remove(&(place.table, place.tie.clone()))).collect();
+    let mut rows: Vec<Row> = places.iter().filter_map(|place| rows.remove(&(place.table, place.tie.clone()))).collect();
     if query.node == Node::Identity && query.fields.iter().any(|field| field.name == "roles") {
         let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
         let mut held = identity::roles_of(conn, &ids)?;
@@ -82,7 +81,9 @@ pub(super) fn documents(
     let postgres = matches!(conn, Conn::Postgres(_));
     let object = if postgres { "json_build_object" } else { "json_object" };
     let members = fields.iter().filter_map(|field| match table.column(field.name, false) {
-        Column::Stored { shown, .. } | Column::Array(shown) => Some(format!("'{}', {}", field.name, native(shown, postgres))),
+        Column::Stored { shown, .. } | Column::Array(shown) => {
+            Some(format!("'{}', {}", field.name, native(shown, postgres)))
+        }
         _ => None,
     });
     let members: Vec<String> = members.collect();
@@ -113,9 +114,7 @@ fn shown(table: Table, mut stored: Map<String, Value>, fields: &[&'static Field]
             Column::Text(text) => Value::from(text),
             Column::Truth(truth) => Value::from(truth),
             Column::Absent | Column::Roles => Value::Null,
-            Column::Stored { .. } | Column::Array(_) => {
-                in_words(field, stored.remove(field.name).unwrap_or_default())?
-            }
+            Column::Stored { .. } | Column::Array(_) => in_words(field, stored.remove(field.name).unwrap_or_default())?,
         };
         match field.name.split_once('.') {
             None => {

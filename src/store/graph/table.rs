@@ -198,9 +198,7 @@ fn session(field: &str) -> Option<Column> {
         "sessionId" => plain("s.id"),
         "createdAt" => plain("s.created_at"),
         "lastActiveAt" => plain("s.last_active_at"),
-        "expiresAt" => plain(
-            "CASE WHEN s.idle_expires_at < s.expires_at THEN s.idle_expires_at ELSE s.expires_at END",
-        ),
+        "expiresAt" => plain("CASE WHEN s.idle_expires_at < s.expires_at THEN s.idle_expires_at ELSE s.expires_at END"),
         "ipAddress" => plain("s.ip_address"),
         "userAgent" => folded("s.user_agent", "lower(s.user_agent{C})", Fold::Ascii),
         "authenticationMethods" => Column::Array("s.amr"),

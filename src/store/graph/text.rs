@@ -72,7 +72,8 @@ impl Run {
         let (name, low, high) = (table.name(), blocks.start << BLOCK, blocks.end << BLOCK);
         let sql = if matches!(conn, Conn::Postgres(_)) {
             let contained = blocks.map(|block| texts::in_block(&self.grams, block));
-            let mut sql = Sql::new(format!("SELECT s.seq FROM {name}_search AS s WHERE s.seq >= {low} AND s.seq < {high} AND ("));
+            let mut sql =
+                Sql::new(format!("SELECT s.seq FROM {name}_search AS s WHERE s.seq >= {low} AND s.seq < {high} AND ("));
             sql.append(Sql::join(contained, " OR ", "FALSE")).push(")");
             sql
         } else {
@@ -89,6 +90,7 @@ impl Run {
 fn next_seq(conn: &mut Conn, table: Table, beyond: Option<i64>, ascends: bool) -> Result<Option<i64>, Error> {
     let (sign, way) = if ascends { (">", "ASC") } else { ("<", "DESC") };
     let from = if ascends { i64::MIN } else { i64::MAX };
-    let sql = Sql::new(format!("SELECT p.seq FROM {} AS p WHERE p.seq {sign} ? ORDER BY p.seq {way} LIMIT 1", table.name()));
+    let sql =
+        Sql::new(format!("SELECT p.seq FROM {} AS p WHERE p.seq {sign} ? ORDER BY p.seq {way} LIMIT 1", table.name()));
     Ok(sql.number(beyond.unwrap_or(from)).load::<Seq>(conn)?.first().map(|row| row.seq))
 }

@@ -150,7 +150,8 @@ impl<'e> Phase<'e> {
             Plan::Few(ties) if ties.is_empty() => return,
             Plan::Few(ties) => {
                 // nothing but these rows is to be sorted, however tempting the order's index is
-                let mut from = Sql::new(format!("(SELECT * FROM {} AS {} WHERE {tie} IN (", table.name(), table.alias()));
+                let mut from =
+                    Sql::new(format!("(SELECT * FROM {} AS {} WHERE {tie} IN (", table.name(), table.alias()));
                 from.append(listed(&ties)).push(&format!(") {{fence}}) AS {} WHERE TRUE", table.alias()));
                 self.parts.push(Part { table, from, by, tie });
             }
@@ -218,8 +219,7 @@ impl<'e> Phase<'e> {
         until: Instant,
     ) -> Result<(Vec<Place>, Option<Place>), Error> {
         let postgres = matches!(conn, Conn::Postgres(_));
-        let parts: Vec<Sql> =
-            self.parts.iter().filter_map(|part| part.sql(ascends, beyond, some, postgres)).collect();
+        let parts: Vec<Sql> = self.parts.iter().filter_map(|part| part.sql(ascends, beyond, some, postgres)).collect();
         let mut entries: Vec<Place> = Vec::new();
         let mut horizons: Vec<Place> = Vec::new();
         if let Some(sql) = merged(parts, self.is_numbered(), ascends, some, postgres) {
@@ -278,7 +278,7 @@ impl<'e> Phase<'e> {
                 table.alias(),
                 table.tie()
             ));
-            sql.append(listed(&ties)).push(") AND ").append(expression.sql(*table, postgres));
+            sql.append(listed(&ties)).push(") AND ").append(expression.sql(postgres));
             let loaded: Vec<Entry> = sql.load(conn)?;
             met.extend(loaded.into_iter().map(Entry::place).map(|place| (place.table, place.tie)));
         }
@@ -355,9 +355,7 @@ impl Part {
             }
         };
         Some(match table {
-            std::cmp::Ordering::Equal => {
-                tied(sorted(Sql::new(format!(" AND ({column}, {}) {sign} (?, ?)", self.tie))))
-            }
+            std::cmp::Ordering::Equal => tied(sorted(Sql::new(format!(" AND ({column}, {}) {sign} (?, ?)", self.tie)))),
             // rows of equal order are beyond it, too
             std::cmp::Ordering::Greater => sorted(Sql::new(format!(" AND {column} {sign}= ?"))),
             std::cmp::Ordering::Less => sorted(Sql::new(format!(" AND {column} {sign} ?"))),

@@ -267,7 +267,8 @@ fn passes(test: &Test, known: &Known) -> bool {
         (Is::Number(a), Is::Number(b)) => Some(a.cmp(b)),
         _ => None,
     };
-    let texts: Vec<&String> = values.iter().filter_map(|value| if let Is::Text(text) = value { Some(text) } else { None }).collect();
+    let texts: Vec<&String> =
+        values.iter().filter_map(|value| if let Is::Text(text) = value { Some(text) } else { None }).collect();
     match (test.operator, &is) {
         (Operator::Equal, _) => is == values[0],
         (Operator::NotEqual, _) => is != values[0],
@@ -375,7 +376,8 @@ fn changed(dice: &mut Dice, text: &str, operator: Operator) -> String {
 
 /// A condition on a node.
 pub fn some_condition(dice: &mut Dice, all: &[Known], node: Node, depth: usize) -> Condition {
-    let several = |dice: &mut Dice| (0..2 + dice.below(2)).map(|_| some_condition(dice, all, node, depth - 1)).collect();
+    let several =
+        |dice: &mut Dice| (0..2 + dice.below(2)).map(|_| some_condition(dice, all, node, depth - 1)).collect();
     match if depth == 0 { 9 } else { dice.below(10) } {
         0..=2 => Condition::All(several(dice)),
         3 | 4 => Condition::Any(several(dice)),
@@ -412,7 +414,13 @@ pub fn query(node: Node, condition: Condition) -> Query {
 }
 
 /// Runs one query.
-pub async fn run(app: &TestApp, query: &Query, position: Option<(Side, Place)>, sight: &Sight, bounds: Bounds) -> Answer {
+pub async fn run(
+    app: &TestApp,
+    query: &Query,
+    position: Option<(Side, Place)>,
+    sight: &Sight,
+    bounds: Bounds,
+) -> Answer {
     let (asks, sight) = (vec![Ask { query: query.clone(), position }], sight.clone());
     let now = START;
     let run = move |conn: &mut store::Conn| store::graph::run(conn, &asks, &sight, now, bounds);
@@ -426,7 +434,14 @@ pub fn ids(query: &Query, answer: &Answer) -> Vec<String> {
 }
 
 /// All pages, one after the other.
-pub async fn walk(app: &TestApp, query: &Query, side: Side, from: Option<Place>, sight: &Sight, bounds: Bounds) -> Vec<String> {
+pub async fn walk(
+    app: &TestApp,
+    query: &Query,
+    side: Side,
+    from: Option<Place>,
+    sight: &Sight,
+    bounds: Bounds,
+) -> Vec<String> {
     let mut seen: Vec<String> = Vec::new();
     let mut position = from.map(|place| (side, place));
     for _ in 0..2000 {
