@@ -55,6 +55,11 @@ impl Sql {
         self
     }
 
+    /// How many values it has; statements take only so many.
+    pub(super) fn values(&self) -> usize {
+        self.binds.len()
+    }
+
     /// The same with other text in the place of `what`, which is no value.
     pub(super) fn replaced(mut self, what: &str, with: &str) -> Sql {
         self.text = self.text.replace(what, with);

@@ -263,15 +263,13 @@ impl Leads {
                 // as far as its navigation looks
                 let some = if self.target == Expression::Fixed(true) { 1 } else { EVENTS };
                 let latest = |whose: &str| {
-                    let text = format!(
-                        "(SELECT a.*, p.id AS owner FROM audit_event AS a WHERE {whose} ORDER BY a.id DESC LIMIT {some}) \
-                         AS e WHERE "
-                    );
-                    exists(Sql::new(text))
+                    format!(
+                        "SELECT * FROM (SELECT a.*, p.id AS owner FROM audit_event AS a WHERE {whose} \
+                         ORDER BY a.id DESC LIMIT {some}) AS one"
+                    )
                 };
-                let mut sql = Sql::new("(");
-                sql.append(latest("a.actor_id = p.id")).push(" OR ").append(latest(TARGETED_P)).push(")");
-                sql
+                let both = format!("{} UNION ALL {}", latest("a.actor_id = p.id"), latest(TARGETED_P));
+                exists(Sql::new(format!("({both}) AS e WHERE ")))
             }
             Node::Identity | Node::Sending => Sql::new("FALSE"),
         }
@@ -380,7 +378,8 @@ fn one(value: &Bound) -> Sql {
     match value {
         Bound::Null => Sql::new("NULL"),
         Bound::Text(text) => Sql::new("?").text(text),
-        Bound::Number(number) => Sql::new("?").number(*number),
+        // a number is no syntax, and statements take only so many values
+        Bound::Number(number) => Sql::new(format!("({number})")),
         Bound::Truth(truth) => Sql::new(if *truth { "TRUE" } else { "FALSE" }),
     }
 }

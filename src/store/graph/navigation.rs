@@ -35,6 +35,9 @@ use crate::{
 /// What an event is about is hidden by comparing these.
 const HIDDEN: [&str; 4] = ["actorId", "clientId", "ipAddress", "requestId"];
 
+/// Values of one statement; the embedded database takes 32766.
+const MAX_VALUES: usize = 30_000;
+
 /// Something that a navigation leads to: from which node, and its id; without one, that not all was looked at.
 #[derive(QueryableByName)]
 struct Step {
@@ -60,6 +63,23 @@ pub(super) fn follow(
     }
     let nodes = rows.into_iter().zip(navigated);
     Ok(nodes.map(|(row, navigated)| Found { fields: row.fields, navigated }).collect())
+}
+
+/// Parts that fit into one statement: all of them, unless a filter has very many values.
+fn together(parts: Vec<Sql>) -> Vec<Vec<Sql>> {
+    let mut statements: Vec<Vec<Sql>> = Vec::new();
+    let mut values = MAX_VALUES;
+    for part in parts {
+        values += part.values();
+        match statements.last_mut() {
+            Some(last) if values <= MAX_VALUES => last.push(part),
+            _ => {
+                values = part.values();
+                statements.push(vec![part]);
+            }
+        }
+    }
+    statements
 }
 
 struct Navigation<'q> {
@@ -101,14 +121,16 @@ impl<'q> Navigation<'q> {
         }
         let mut steps: BTreeMap<i64, (Vec<String>, bool)> = BTreeMap::new();
         if !parts.is_empty() && self.condition != Expression::Fixed(false) {
-            let parts = parts.into_iter().map(|part| around("SELECT * FROM (", part, ") AS part"));
-            let found: Vec<Step> = Sql::join(parts, " UNION ALL ", "").load(conn)?;
-            budget.take(found.len());
-            for step in found {
-                let (ids, cut) = steps.entry(step.parent).or_default();
-                match step.id {
-                    Some(id) => ids.push(id),
-                    None => *cut = true,
+            for parts in together(parts) {
+                let parts = parts.into_iter().map(|part| around("SELECT * FROM (", part, ") AS part"));
+                let found: Vec<Step> = Sql::join(parts, " UNION ALL ", "").load(conn)?;
+                budget.take(found.len());
+                for step in found {
+                    let (ids, cut) = steps.entry(step.parent).or_default();
+                    match step.id {
+                        Some(id) => ids.push(id),
+                        None => *cut = true,
+                    }
                 }
             }
         }

@@ -91,7 +91,7 @@ async fn pages_forward_and_backward_are_the_whole_answer_in_order() {
         }
         let first = run(&app, &asked, None, &sight, WIDE).await;
         assert_eq!(first.total, asked.count.then_some(Total::Exact(whole.len() as u64)), "{context}");
-        if let Some(last) = first.last {
+        if let Some(last) = first.last.clone() {
             let seen = ids(&asked, &first);
             let next = run(&app, &asked, Some((Side::After, last.clone())), &sight, WIDE).await;
             let from = next.first.unwrap_or(last);
