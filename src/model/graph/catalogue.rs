@@ -96,6 +96,8 @@ const fn field(
 
 const EXACT: &[Operator] = &[Operator::Equal, Operator::AnyOf];
 const PART: &[Operator] = &[Operator::Equal, Operator::AnyOf, Operator::Contains, Operator::StartsWith];
+/// What the table tells in which a node lies.
+const DECIDED: &[Operator] = &[Operator::Equal, Operator::NotEqual, Operator::AnyOf];
 const BEGINNING: &[Operator] = &[Operator::Equal, Operator::AnyOf, Operator::StartsWith];
 const MEMBER: &[Operator] = &[Operator::AnyOf, Operator::AllOf, Operator::Contains, Operator::StartsWith];
 const RANGE: &[Operator] = &[
@@ -109,7 +111,7 @@ const RANGE: &[Operator] = &[
 
 const IDENTITY: &[Field] = &[
     field("identityId", Kind::Text, EXACT, false, "The identifier"),
-    field("type", Kind::Word(&["principal", "client"]), EXACT, false, "A person or an application"),
+    field("type", Kind::Word(&["principal", "client"]), DECIDED, false, "A person or an application"),
     field("name", Kind::Caseless, PART, true, "The name"),
     field("email", Kind::Caseless, PART, true, "The email address, of principals"),
     field("phone", Kind::Text, PART, false, "The phone number, of principals"),
@@ -122,7 +124,13 @@ const IDENTITY: &[Field] = &[
     field("lastModified", Kind::Time, &[], false, "When it was last changed"),
     field("lastActiveAt", Kind::Time, RANGE, true, "When it was last active, of principals"),
     field("suspendedAt", Kind::Time, RANGE, false, "Since when it is suspended"),
-    field("systemClient", Kind::Bool, &[], false, "Whether it is a client of the server itself, which are not shown"),
+    field(
+        "systemClient",
+        Kind::Bool,
+        &[Operator::Equal, Operator::NotEqual],
+        false,
+        "Whether it is a client of the server itself, which are not shown",
+    ),
 ];
 
 const STATUS: Kind = Kind::Word(&["pending", "sent", "failed", "cancelled"]);

@@ -256,7 +256,7 @@ fn driver(conn: &mut Conn, table: Table, compared: &Compared) -> Result<Option<D
             _ => None,
         },
         (Table::Principal | Table::Client | Table::Sending, "createdAt" | "lastActiveAt") => time(table, compared),
-        (Table::Principal, "suspendedAt") => suspended(compared),
+        (Table::Principal | Table::Client, "suspendedAt") => suspended(table, compared),
         (Table::Principal | Table::Client, "name" | "email" | "phone" | "identityId") => {
             containing(table, field, compared)
         }
@@ -329,14 +329,15 @@ fn grouped(table: Table, groups: &[&str], condition: &Sql, ordered: bool) -> Dri
 }
 
 /// Whoever is suspended, or is not; there is a time only where somebody is.
-fn suspended(compared: &Compared) -> Option<Driver> {
+fn suspended(table: Table, compared: &Compared) -> Option<Driver> {
     let null = compared.values == [Bound::Null];
-    let group = match compared.operator {
-        Operator::Equal if null => "p.suspended = FALSE",
+    let suspended = match compared.operator {
+        Operator::Equal if null => "FALSE",
         Operator::NotEqual if !null => return None,
-        _ => "p.suspended = TRUE",
+        _ => "TRUE",
     };
-    Some(rows(Table::Principal, Sql::new(group), true))
+    let system = if table == Table::Client { " AND p.system_client = FALSE" } else { "" };
+    Some(rows(table, Sql::new(format!("p.suspended = {suspended}{system}")), true))
 }
 
 /// Of a text, what an index of runs of characters has.

@@ -15,7 +15,7 @@ use keyward::{
 };
 
 use super::population::{WIDE, place, query, sendings, some_test};
-use crate::support::{START, TestApp};
+use crate::support::{START, TestApp, api::Api};
 
 /// The statements that a query takes, as the database gets them.
 async fn statements(app: &TestApp, query: &Query) -> Vec<String> {
@@ -82,8 +82,8 @@ async fn what_is_declared_as_indexed_is_found_by_searching_an_index() {
                 let asked = query(node, Condition::Test(test.clone()));
                 let answer = super::population::run(&app, &asked, None, &Sight::all(), WIDE).await;
                 assert!(answer.scan.by_index, "{test:?}");
-                if field.name == "type" {
-                    // it tells which table to walk
+                if matches!(field.name, "type" | "systemClient") {
+                    // they tell which table to walk
                     continue;
                 }
                 for statement in statements(&app, &asked).await {
@@ -108,7 +108,7 @@ async fn what_no_index_knows_is_not_declared() {
     let (app, known, mut dice) = place(60).await;
     let mails = sendings(&app, &mut dice, 30).await;
     for (node, known) in [(Node::Identity, &known), (Node::Sending, &mails)] {
-        for field in node.fields().iter().filter(|field| field.name != "systemClient") {
+        for field in node.fields() {
             for &operator in field.kind.operators() {
                 let declared: BTreeSet<Operator> = field.indexed.iter().copied().collect();
                 let test = some_test(&mut dice, known, field, operator);
@@ -159,4 +159,42 @@ async fn navigations_take_as_many_statements_for_a_hundred_nodes_as_for_one() {
     let one = statements(&app, &asked).await;
     // a table without rows on the page is not read
     assert!(many.len() <= one.len() + 2 && many.len() < 20, "{}: {many:#?}", one.len());
+}
+
+#[tokio::test]
+async fn a_request_as_large_as_it_may_be_is_answered() {
+    let (app, _, _) = place(60).await;
+    let api = Api::holding(&app, "asker", &["graph:*"]).await;
+    let list = |n: usize| {
+        let words: Vec<String> = (0..100).map(|word| format!("'{}'", (b'a' + (word + n) as u8 % 26) as char)).collect();
+        words.join(",")
+    };
+    // texts are the most that one character can say: each is a value of the statement
+    let filter = (0..6).map(|n| format!("action anyof [{}]", list(n))).collect::<Vec<_>>().join(" or ");
+    let navigate: Vec<serde_json::Value> = (0..20)
+        .map(|n| {
+            serde_json::json!({ "edge": "activityLogs", "alias": format!("a{n}"), "filter": filter, "limit": 2,
+                "count": true, "require": n == 0, "node": { "fields": ["at"] } })
+        })
+        .collect();
+    let body = |require: bool| {
+        let mut navigate = navigate.clone();
+        navigate[0]["require"] = require.into();
+        serde_json::json!([{ "edge": "identities", "limit": 100, "node": { "fields": ["name"], "navigate": navigate } }])
+    };
+    for require in [false, true] {
+        let body = body(require);
+        assert!((50_000..65_536).contains(&body.to_string().len()), "{}", body.to_string().len());
+        let answer = api.post("/resources/graph", body).await.object(200);
+        assert_eq!(answer[0]["nodes"].as_array().unwrap().is_empty(), require);
+    }
+    // comparisons that are slow, as many as a filter may have, on whatever there is
+    let slow: Vec<String> = (0..90).map(|n| format!("description contains '{}b{n}'", "a".repeat(60))).collect();
+    let filter = format!("not ({})", slow.join(" or "));
+    let body = serde_json::json!([{ "edge": "identities", "limit": 100, "filter": filter, "count": true }]);
+    let answer = api.post("/resources/graph", body).await.object(200);
+    assert_eq!(answer[0]["nodes"].as_array().unwrap().len(), 61);
+    let many: Vec<String> = (0..90).map(|n| format!("name contains '{n}x'")).collect();
+    let body = serde_json::json!([{ "edge": "identities", "filter": many.join(" or ") }]);
+    assert_eq!(api.post("/resources/graph", body).await.object(200)[0]["nodes"], serde_json::json!([]));
 }

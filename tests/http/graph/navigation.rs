@@ -99,7 +99,7 @@ async fn roles_and_sessions_lie_within_their_identity() {
     assert!(here[0]["createdAt"].as_str() > here[1]["createdAt"].as_str());
     let members: Vec<&String> = here[0].as_object().unwrap().keys().collect();
     let known =
-        ["authenticationMethods", "createdAt", "expiresAt", "ipAddress", "lastActiveAt", "sessionId", "userAgent"];
+        ["sessionId", "createdAt", "lastActiveAt", "expiresAt", "ipAddress", "userAgent", "authenticationMethods"];
     assert_eq!(members, known.iter().collect::<Vec<_>>());
     assert_eq!(here[0]["authenticationMethods"], json!(["pwd"]));
     for (filter, many) in [
