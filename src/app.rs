@@ -104,10 +104,7 @@ impl App {
     /// In plain words for the operator, with what to do.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<App> {
         let master = open_master_key(&config)?;
-        let target = match config.database() {
-            DatabaseTarget::Sqlite(path) => Target::Sqlite(path),
-            DatabaseTarget::Postgres(url) => Target::Postgres(url, config.database_pool),
-        };
+        let target = target(&config);
         let store = tokio::task::spawn_blocking(move || Store::open(&target)).await??;
         let now = clock.now();
         let fingerprint = master.fingerprint();
@@ -186,6 +183,14 @@ impl App {
                 Err(error) => tracing::warn!(%error, "purging expired rows"),
             }
         }
+    }
+}
+
+/// Where the configured database is.
+pub fn target(config: &Config) -> Target {
+    match config.database() {
+        DatabaseTarget::Sqlite(path) => Target::Sqlite(path),
+        DatabaseTarget::Postgres(url) => Target::Postgres(url, config.database_pool),
     }
 }
 

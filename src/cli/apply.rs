@@ -3,7 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Refused, export, file, out,
@@ -44,16 +44,8 @@ pub async fn run(args: ApplyArgs) -> anyhow::Result<()> {
     let name = args.file.display();
     let wanted = file::parse(&text).map_err(|fault| Refused(vec![format!("{name}: {fault}")]))?;
     let place = Place::open(&args.place).await?;
-    let bar = export::bar("entries")?;
-    let moved = bar.clone();
-    let progress = Arc::new(move |done: usize, of: usize| {
-        moved.set_length(of as u64);
-        moved.set_position(done as u64);
-    });
     if args.prune && !args.dry_run && !args.yes {
-        let would = place.apply(wanted.clone(), true, true, progress.clone()).await?;
-        bar.reset();
-        let deleted = deleted(&would);
+        let deleted = deleted(&through(&place, wanted.clone(), true, true).await?);
         if !deleted.is_empty() {
             deleted.iter().for_each(|line| out::note(&out::plain(line)));
             if !out::confirm(&format!("Delete these {}?", deleted.len()))? {
@@ -61,13 +53,25 @@ pub async fn run(args: ApplyArgs) -> anyhow::Result<()> {
             }
         }
     }
-    let applied = place.apply(wanted, args.dry_run, args.prune, progress).await?;
-    bar.finish_and_clear();
+    let applied = through(&place, wanted, args.dry_run, args.prune).await?;
     match args.json {
         true => out::json(&applied),
         false => out::print(&difference(&applied)),
     }
     Ok(())
+}
+
+/// Applies with a progress bar, which is gone afterwards.
+async fn through(place: &Place, wanted: Map<String, Value>, dry_run: bool, prune: bool) -> anyhow::Result<Value> {
+    let bar = export::bar("entries")?;
+    let moved = bar.clone();
+    let progress = Arc::new(move |done: usize, of: usize| {
+        moved.set_length(of as u64);
+        moved.set_position(done as u64);
+    });
+    let applied = place.apply(wanted, dry_run, prune, progress).await;
+    bar.finish_and_clear();
+    applied
 }
 
 fn changes(applied: &Value) -> impl Iterator<Item = &Value> {

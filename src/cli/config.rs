@@ -3,9 +3,12 @@
 use clap::Subcommand;
 
 use super::out;
-use crate::config::{
-    Config, ConfigArgs, Loaded, Origin, environment,
-    table::{Described, describe},
+use crate::{
+    config::{
+        Config, ConfigArgs, Loaded, Origin, environment,
+        table::{Described, describe},
+    },
+    server,
 };
 
 /// What to tell about the configuration.
@@ -26,7 +29,11 @@ pub enum ConfigCommand {
 pub fn run(command: &ConfigCommand) -> anyhow::Result<()> {
     out::print(&match command {
         ConfigCommand::Show(args) => show(&Config::load(args, environment())?),
-        ConfigCommand::Check(args) => check(&Config::load(args, environment())?),
+        ConfigCommand::Check(args) => {
+            let loaded = Config::load(args, environment())?;
+            server::check(&loaded.config)?;
+            check(&loaded)
+        }
         ConfigCommand::Reference => reference(),
     });
     Ok(())

@@ -129,6 +129,6 @@ pub(super) fn bar(what: &str) -> anyhow::Result<ProgressBar> {
     if !std::io::stderr().is_terminal() {
         return Ok(ProgressBar::hidden());
     }
-    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {what}, {{per_sec}}, {{eta}} left");
+    let template = format!("{{bar:40}} {{human_pos}}/{{human_len}} {what}, {{eta}} left");
     Ok(ProgressBar::new(0).with_style(ProgressStyle::with_template(&template)?))
 }

@@ -2,9 +2,9 @@
 
 use super::{data_dir, load, out};
 use crate::{
-    app::open_master_key,
-    config::{ConfigArgs, DatabaseTarget},
-    store::{Store, Target},
+    app::{open_master_key, target},
+    config::ConfigArgs,
+    store::Store,
 };
 
 /// Brings the schema up to date.
@@ -16,10 +16,7 @@ pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     data_dir::prepare(&config)?;
     // made together with the data: beside a database that is in use a missing key is a lost one
     open_master_key(&config)?;
-    let target = match config.database() {
-        DatabaseTarget::Sqlite(path) => Target::Sqlite(path),
-        DatabaseTarget::Postgres(url) => Target::Postgres(url, 1),
-    };
+    let target = target(&config);
     tokio::task::spawn_blocking(move || Store::open(&target)).await??;
     out::print(&format!("The schema of {} is up to date.", config.database()));
     Ok(())

@@ -42,7 +42,8 @@ options! {
         /// The reverse proxies, as networks or addresses, whose `X-Forwarded-*` and `X-Request-Id` headers are believed.
         trusted_proxies: Vec<IpNet> = Vec::new();
 
-        /// The certificate chain (PEM) to serve https with; only together with `tls_key`.
+        /// The certificate chain (PEM) to serve https with; only together with `tls_key`. Both are looked at every five
+        /// seconds: a renewed certificate needs no restart.
         tls_certificate: Option<PathBuf> = None, shown "not set: plain http";
 
         /// The certificate's private key (PEM).

@@ -83,6 +83,11 @@ impl Actor {
         }
     }
 
+    /// A client that has proven who it is and acts without a token, as at the token endpoint.
+    pub fn client(id: &str, ip_address: Option<IpAddr>, request_id: String) -> Actor {
+        Actor { kind: Kind::Client, client_id: Some(id.to_owned()), ..Actor::person(id, ip_address, request_id) }
+    }
+
     /// From where it acts, for the audit log.
     pub fn origin(&self) -> Origin {
         Origin {

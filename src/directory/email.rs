@@ -90,7 +90,7 @@ pub fn begin(
     Ok(())
 }
 
-/// Makes the change whose secret this is; it works once.
+/// Makes the change whose secret this is; it works once. Answers the address that was replaced, if that had been proven.
 ///
 /// # Errors
 /// [`Code::VerificationInvalid`], the same for an unknown or suspended person and a wrong, used, replaced or expired
@@ -101,7 +101,7 @@ pub fn validate(
     identity_id: &str,
     hash: &SecretHash,
     now: Timestamp,
-) -> Result<(), Refusal> {
+) -> Result<Option<String>, Refusal> {
     let principal = store::principal::lock(tx, identity_id)?.filter(|principal| principal.suspended_at.is_none());
     let principal = principal.ok_or_else(invalid)?;
     let id = principal.id.as_str();
@@ -120,7 +120,7 @@ pub fn validate(
     let before = document(principal.email.as_deref(), principal.email_verified, Some(&change.email));
     let after = document(Some(&change.email), true, None);
     audit::note(tx, actor, "principal.email.verify", Target { kind: "principal", id }, &before, &after, now)?;
-    Ok(())
+    Ok(principal.email.filter(|_| principal.email_verified))
 }
 
 /// The one answer to every proof that proves nothing.

@@ -44,6 +44,8 @@ mails! {
     verify_email("mail/verify_email.txt", "mail/verify_email.html") { brand, link, lifetime, }
     /// Was that you?
     new_device("mail/new_device.txt", "mail/new_device.html") { brand, when, browser, address, link, }
+    /// Did you want this?
+    email_changed("mail/email_changed.txt", "mail/email_changed.html") { brand, when, }
     /// Does mail arrive?
     test("mail/test.txt", "mail/test.html") { brand, issuer, }
 }
@@ -94,6 +96,23 @@ impl Mailer {
             category: "system:new_device",
             plain: new_device::Text { brand, when, browser, address, link }.render(),
             html: new_device::Html { brand, when, browser, address, link }.render(),
+        };
+        self.own(to, texts, now)
+    }
+
+    /// The mail that tells an address that it no longer belongs to an account. The new one is not told: whoever reads the
+    /// old mailbox need not be the person any more.
+    ///
+    /// # Errors
+    /// As [`Mailer::email_verification`].
+    pub fn email_changed(&self, to: &str, now: Timestamp) -> Result<NewSending, Problem> {
+        let (brand, when) = (self.0.brand.as_str(), now.rfc3339());
+        let when = when.as_str();
+        let texts = Texts {
+            subject: format!("Your {brand} account has another email address"),
+            category: "system:email_changed",
+            plain: email_changed::Text { brand, when }.render(),
+            html: email_changed::Html { brand, when }.render(),
         };
         self.own(to, texts, now)
     }

@@ -28,9 +28,9 @@ pub fn parse(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// Whether the key is in the namespace that is Keyward's own.
+/// Whether the key is in the namespace that is Keyward's own, in whatever case: nobody shall mistake `System:owner`.
 pub fn is_system(key: &str) -> bool {
-    key.starts_with("system:")
+    key.split(':').next().is_some_and(|namespace| namespace.eq_ignore_ascii_case("system"))
 }
 
 #[cfg(test)]
@@ -43,5 +43,11 @@ mod tests {
         for bad in ["", "agent", ":agent", "support:", "a::b", "a b:c", "a:b/c"] {
             assert!(super::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn nothing_looks_like_a_key_of_the_system() {
+        assert!(["system:owner", "System:owner", "SYSTEM:x"].into_iter().all(super::is_system));
+        assert!(!["systems:x", "support:system", "sys:x"].into_iter().any(super::is_system));
     }
 }

@@ -127,6 +127,15 @@ impl OAuthError {
         self
     }
 
+    /// Whether somebody asked rightly for what they may not have, which belongs in the audit log.
+    pub fn is_refusal(&self) -> bool {
+        use Code::{AccessDenied, InsufficientScope, InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient};
+        matches!(
+            self.code,
+            AccessDenied | InsufficientScope | InvalidGrant | InvalidScope | InvalidTarget | UnauthorizedClient
+        )
+    }
+
     /// The answer (RFC 6749 §5.2); the cause goes to the log.
     pub fn respond(self, req: &HttpRequest) -> HttpResponse {
         self.log();

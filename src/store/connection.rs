@@ -49,11 +49,13 @@ pub fn sqlite_reader(path: &str) -> Result<Conn, ConnectionError> {
     Ok(Conn::Sqlite(conn))
 }
 
-/// Opens a connection to PostgreSQL; a statement that runs away is ended by the server.
+/// Opens a connection to PostgreSQL; a statement that runs away is ended by the server. All statements here are short:
+/// to start parallel workers or to compile them costs more than running them.
 pub fn postgres(url: &str) -> Result<Conn, ConnectionError> {
     let mut conn = PgConnection::establish(url)?;
     conn.batch_execute(
-        "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s';",
+        "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; \
+         SET max_parallel_workers_per_gather = 0; SET jit = off;",
     )
     .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(Conn::Postgres(conn))

@@ -13,8 +13,9 @@ use crate::{
     model::{
         id,
         secret::{Kind, Secret},
+        time::Timestamp,
     },
-    store,
+    store::{self, sending::NewSending},
 };
 
 /// The page that a mail leads to, below the issuer's path.
@@ -76,9 +77,36 @@ pub async fn prove(app: &App, req: &HttpRequest, identity_id: &str, secret: &str
     };
     let (id, secret) = presented(identity_id, secret).ok_or_else(email::invalid)?;
     let (actor, hash) = (Actor::person(&id, address, request_id(req)), secret.hash());
+    let notice = notice(app, &id, now).await?;
     let written = app.store.write(move |tx| {
-        email::validate(tx, &actor, &id, &hash, now)?;
+        let replaced = email::validate(tx, &actor, &id, &hash, now)?;
+        if let Some((_, mail)) = notice.as_ref().filter(|(address, _)| replaced.as_ref() == Some(address)) {
+            store::sending::insert(tx, mail)?;
+        }
         Ok::<_, Refusal>(throttle::succeeded(tx, now, &allowed)?)
     });
-    Ok(written.await?)
+    written.await?;
+    app.mail.wake();
+    Ok(())
+}
+
+/// What the address that is replaced is told, so that whoever takes over an account cannot do it silently. Written before
+/// the transaction, which seals nothing.
+async fn notice(app: &App, id: &str, now: Timestamp) -> Result<Option<(String, NewSending)>, store::Error> {
+    if !app.mail.is_configured() {
+        return Ok(None);
+    }
+    let id = id.to_owned();
+    let principal = app.store.read(move |conn| store::principal::find(conn, &id)).await?;
+    let Some(address) = principal.filter(|principal| principal.email_verified).and_then(|principal| principal.email)
+    else {
+        return Ok(None);
+    };
+    Ok(match app.mail.email_changed(&address, now) {
+        Ok(mail) => Some((address, mail)),
+        Err(problem) => {
+            tracing::warn!(%problem, "a person could not be told of their new email address");
+            None
+        }
+    })
 }

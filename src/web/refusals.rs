@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    Error, HttpMessage,
+    Error, HttpMessage, HttpRequest,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
@@ -32,7 +32,7 @@ const MAX_KINDS: usize = 10_000;
 const MAX_PATH: usize = 256;
 
 /// Who was refused what: the actor, the client, method and route, and the reason. Routes are few, so that nobody has many.
-type What = (String, String, String, Code);
+type What = (String, String, String, &'static str);
 
 /// The refusals of the last minute. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -50,7 +50,7 @@ impl Refusals {
     fn count(&self, what: What, event: Event) -> Vec<Event> {
         let mut kinds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let what = match kinds.len() >= MAX_KINDS && !kinds.contains_key(&what) {
-            true => (String::new(), String::new(), String::new(), Code::PermissionMissing),
+            true => (String::new(), String::new(), String::new(), Code::PermissionMissing.as_str()),
             false => what,
         };
         if let Some(seen) = kinds.get_mut(&what).filter(|seen| event.at < seen.until) {
@@ -102,6 +102,17 @@ async fn write(app: &App, events: Vec<Event>) {
     }
 }
 
+/// Notes that this actor was refused this request, for the reason that `code` names.
+pub async fn tell(request: &HttpRequest, app: &App, actor: &Actor, code: &'static str) {
+    let Some(refusals) = request.app_data::<web::Data<Refusals>>() else { return };
+    let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
+    let path: String = format!("{} {}", request.method(), request.path()).chars().take(MAX_PATH).collect();
+    let mut event = audit::event(actor, "request.refuse", "request", Some(&path), app.clock.now());
+    event.refused = Some(code.to_owned());
+    let who = |id: &Option<String>| id.clone().unwrap_or_default();
+    write(app, refusals.count((who(&actor.id), who(&actor.client_id), route, code), event)).await;
+}
+
 /// Middleware: notes what a caller who is known was refused (403).
 pub async fn note(
     req: ServiceRequest,
@@ -111,16 +122,9 @@ pub async fn note(
     if response.status() == StatusCode::FORBIDDEN {
         let request = response.request();
         let actor = request.extensions().get::<Actor>().cloned();
-        let refusals = request.app_data::<web::Data<Refusals>>().cloned();
-        if let (Some(actor), Some(refusals), Some(app)) = (actor, refusals, request.app_data::<web::Data<App>>()) {
+        if let (Some(actor), Some(app)) = (actor, request.app_data::<web::Data<App>>()) {
             let code = response.response().extensions().get::<DeclinedWith>().map_or(Code::PermissionMissing, |c| c.0);
-            let route = format!("{} {}", request.method(), request.match_pattern().unwrap_or_default());
-            let path: String = format!("{} {}", request.method(), request.path()).chars().take(MAX_PATH).collect();
-            let mut event = audit::event(&actor, "request.refuse", "request", Some(&path), app.clock.now());
-            event.refused = Some(code.as_str().to_owned());
-            let who = |id: &Option<String>| id.clone().unwrap_or_default();
-            let events = refusals.count((who(&actor.id), who(&actor.client_id), route, code), event);
-            write(app, events).await;
+            tell(request, app, &actor, code.as_str()).await;
         }
     }
     Ok(response)
@@ -136,7 +140,7 @@ mod tests {
         let at = Timestamp::from_seconds;
         let refuse = |who: &str, seconds| {
             let event = audit::event(&Actor::command_line(), "request.refuse", "request", None, at(seconds));
-            let what = (who.to_owned(), String::new(), "GET /".to_owned(), Code::PermissionMissing);
+            let what = (who.to_owned(), String::new(), "GET /".to_owned(), "PERMISSION_MISSING");
             refusals.count(what, event).iter().map(|event| event.occurrences).collect::<Vec<_>>()
         };
         assert_eq!(refuse("a", 0), [1]);

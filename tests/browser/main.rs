@@ -16,6 +16,7 @@ mod scene;
 mod api_docs;
 mod form_post;
 mod mishaps;
+mod onboarding;
 mod pages;
 mod sign_in;
 mod sign_out;

@@ -6,7 +6,7 @@ use url::Url;
 use crate::{
     application::{Application, Arrival},
     chrome::Chrome,
-    support::{PASSWORD, TestApp, TestClient},
+    support::{PASSWORD, TestApp, TestClient, smtp::Smtp},
 };
 
 /// RFC 7636 appendix B.
@@ -35,8 +35,16 @@ impl Scene {
         Scene::with(Chrome::open(false).await?).await
     }
 
+    /// The same with a server that sends its mail by `smtp`.
+    pub async fn sending_by(smtp: &Smtp) -> Option<Scene> {
+        Scene::on(Chrome::open(true).await?, TestApp::spawn_with(|config| smtp.configure(config)).await).await
+    }
+
     async fn with(browser: Chrome) -> Option<Scene> {
-        let server = TestApp::spawn().await;
+        Scene::on(browser, TestApp::spawn().await).await
+    }
+
+    async fn on(browser: Chrome, server: TestApp) -> Option<Scene> {
         let application = Application::listen();
         server.principal(ADA, &[], |ada| ada.name = Some("Ada Lovelace".to_owned())).await;
         let (redirect_uri, bye) = (application.redirect_uri(), application.bye());

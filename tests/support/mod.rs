@@ -12,6 +12,7 @@ pub mod contract;
 pub mod database;
 pub mod logs;
 pub mod relying_party;
+pub mod smtp;
 
 use std::{sync::Arc, time::Duration};
 

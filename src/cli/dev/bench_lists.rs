@@ -1,18 +1,18 @@
 //! `keyward dev bench-lists`: how long pages of lists take, through the same functions as the server's.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use clap::Args;
 use tokio::time::Instant;
 
 use super::super::data_dir;
 use crate::{
-    app::App,
+    app,
     cli::{load, out},
-    config::ConfigArgs,
+    config::{Config, ConfigArgs, DatabaseUrl},
     model::permission::Visibility,
     store::{
-        self,
+        self, Store,
         listing::{self, Direction, Key, Order, Page, PrincipalFilter, Side, Sort, Total},
     },
 };
@@ -26,88 +26,104 @@ pub struct BenchArgs {
     /// Only this page
     #[arg(long)]
     only: Option<String>,
-    /// Write the times to this file, to compare others with
-    #[arg(long)]
-    save: Option<PathBuf>,
-    /// Show how many times as long as in this file it took
-    #[arg(long)]
-    against: Option<PathBuf>,
+    /// Another database, `sqlite://path` or `postgres://…`, whose pages are read in turn with this one's
+    #[arg(long, value_name = "URL")]
+    against: Option<String>,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 /// The median and the 99th percentile in microseconds.
-type Times = BTreeMap<String, (u64, u64)>;
+type Took = (u64, u64);
 
 /// Runs the command.
 ///
 /// # Errors
-/// The database cannot be read, or the file to compare with.
+/// One of the databases cannot be read.
 pub async fn run(args: &BenchArgs) -> anyhow::Result<()> {
-    let app = data_dir::open_existing(load(&args.config)?).await?;
-    let before: Option<Times> = match &args.against {
-        Some(path) => Some(serde_json::from_slice(&std::fs::read(path)?)?),
+    let config = load(&args.config)?;
+    let other = match args.against.as_deref().map(DatabaseUrl::from) {
+        Some(url) => {
+            url.target().map_err(|expected| anyhow::anyhow!("--against: expected {expected}, got {}", url.masked()))?;
+            Some(Config { database_url: Some(url), ..config.clone() })
+        }
         None => None,
     };
-    let mut times = Times::new();
+    let store = data_dir::open_existing(config).await?.store.clone();
+    let shapes = shapes(&store).await?;
     let mut text = format!("{:34} {:>6} {:>8} {:>10} {:>10}", "page of 50", "rows", "total", "p50 µs", "p99 µs");
-    text.push_str(if before.is_some() { "     ratios\n" } else { "\n" });
-    for (name, filter, page) in shapes(&app).await? {
+    let other = match other {
+        Some(config) => {
+            text.push_str("   the other database    ratio");
+            let target = app::target(&config);
+            let store = tokio::task::spawn_blocking(move || Store::open(&target)).await??;
+            let shapes = self::shapes(&store).await?;
+            Some((store, shapes))
+        }
+        None => None,
+    };
+    out::print(&format!("{text}\n"));
+    for (at, (name, filter, page)) in shapes.iter().enumerate() {
         if args.only.as_ref().is_some_and(|only| name != only) {
             continue;
         }
-        let (rows, total, took) = measure(&app, &filter, &page, args.rounds).await?;
-        text.push_str(&format!("{name:34} {rows:6} {total:>8} {:10} {:10}", took.0, took.1));
-        if let Some((p50, p99)) = before.as_ref().and_then(|before| before.get(name)) {
-            let ratio = |now: u64, then: u64| now as f64 / then.max(1) as f64;
-            text.push_str(&format!(" {:5.2} {:5.2}", ratio(took.0, *p50), ratio(took.1, *p99)));
+        let mut reads = vec![(&store, filter, page)];
+        if let Some((store, shapes)) = &other {
+            reads.push((store, &shapes[at].1, &shapes[at].2));
         }
-        text.push('\n');
-        times.insert(name.to_owned(), took);
-    }
-    out::print(&text);
-    if let Some(path) = &args.save {
-        std::fs::write(path, serde_json::to_vec_pretty(&times)?)?;
+        let measured = measure(&reads, args.rounds).await?;
+        let (rows, total, took) = &measured[0];
+        let mut line = format!("{name:34} {rows:6} {total:>8} {:10} {:10}", took.0, took.1);
+        if let Some((_, _, before)) = measured.get(1) {
+            let ratio = |now: u64, then: u64| now as f64 / then.max(1) as f64;
+            let (median, most) = (ratio(took.0, before.0), ratio(took.1, before.1));
+            line.push_str(&format!(" {:10} {:10} {median:5.2} {most:5.2}", before.0, before.1));
+        }
+        out::print(&format!("{line}\n"));
     }
     Ok(())
 }
 
+/// How long these pages take, each read once in every round, and what they have.
 async fn measure(
-    app: &App,
-    filter: &PrincipalFilter,
-    page: &Page,
+    reads: &[(&Store, &PrincipalFilter, &Page)],
     rounds: usize,
-) -> anyhow::Result<(usize, String, (u64, u64))> {
-    let mut took = Vec::with_capacity(rounds);
-    let mut shown = (0, String::new());
+) -> anyhow::Result<Vec<(usize, String, Took)>> {
+    let mut times = vec![Vec::with_capacity(rounds); reads.len()];
+    let mut shown = vec![(0, String::new()); reads.len()];
     for round in 0..rounds + 5 {
-        let (filter, page) = (filter.clone(), page.clone());
-        let begun = Instant::now();
-        let listed = app.store.list(move |conn| listing::principals::list(conn, &filter, &page)).await?;
-        let elapsed = begun.elapsed();
-        // the first ones fill the caches
-        if round >= 5 {
-            took.push(elapsed);
+        for (at, (store, filter, page)) in reads.iter().enumerate() {
+            let (filter, page) = ((*filter).clone(), (*page).clone());
+            let begun = Instant::now();
+            let listed = store.list(move |conn| listing::principals::list(conn, &filter, &page)).await?;
+            let elapsed = begun.elapsed();
+            // the first ones fill the caches
+            if round >= 5 {
+                times[at].push(elapsed);
+            }
+            let total = match listed.total {
+                Total::Exact(n) => n.to_string(),
+                Total::AtLeast(n) => format!("{n}+"),
+            };
+            shown[at] = (listed.items.len(), total);
         }
-        let total = match listed.total {
-            Total::Exact(n) => n.to_string(),
-            Total::AtLeast(n) => format!("{n}+"),
-        };
-        shown = (listed.items.len(), total);
     }
-    took.sort();
-    let at = |part: usize| took.get((took.len() * part / 100).min(took.len().saturating_sub(1))).copied();
-    let micros = |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    Ok((shown.0, shown.1, (micros(at(50)), micros(at(99)))))
+    let took = times.into_iter().zip(shown).map(|(mut took, (rows, total))| {
+        took.sort();
+        let at = |part: usize| took.get((took.len() * part / 100).min(took.len().saturating_sub(1))).copied();
+        let micros =
+            |time: Option<Duration>| time.map_or(0, |time| u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
+        (rows, total, (micros(at(50)), micros(at(99))))
+    });
+    Ok(took.collect())
 }
 
 type Shape = (&'static str, PrincipalFilter, Page);
 
-async fn shapes(app: &App) -> anyhow::Result<Vec<Shape>> {
+async fn shapes(store: &Store) -> anyhow::Result<Vec<Shape>> {
     let everybody = || PrincipalFilter::new(Visibility::All);
     // somebody in the middle stands for page 10,000 and for what is unique
-    let middle = app
-        .store
+    let middle = store
         .list(move |conn| {
             let total = match listing::principals::list(conn, &everybody(), &Page::first(1, Order::CreatedAt))?.total {
                 Total::Exact(n) | Total::AtLeast(n) => n,

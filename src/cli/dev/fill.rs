@@ -55,7 +55,7 @@ pub async fn run(args: &FillArgs) -> anyhow::Result<()> {
 async fn fill(app: &App, args: &FillArgs) -> anyhow::Result<()> {
     let (seed, of_roles) = (args.seed, args.roles);
     let bar = ProgressBar::new(args.principals + args.clients);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left")?);
+    bar.set_style(ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} rows, {eta} left")?);
     app.store
         .write(move |tx| {
             store::fill::begin(tx)?;

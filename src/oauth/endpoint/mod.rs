@@ -14,6 +14,7 @@ mod discovery;
 mod introspect;
 mod jwks;
 mod logout;
+mod refusal;
 mod revoke;
 mod token;
 mod userinfo;

@@ -12,10 +12,11 @@ use crate::{
     },
     oauth::{
         client_auth,
+        endpoint::refusal,
         error::{Code, OAuthError},
         params::Params,
     },
-    store,
+    store::{self, client::Client},
 };
 
 /// `POST /oauth/revoke`.
@@ -32,6 +33,15 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
     let now = app.clock.now();
     let client = client_auth::authenticate(app, req, &params, now).await?;
     let presented = params.required("token")?;
+    let name = refusal::proven(&client);
+    let revoked = revoke(app, &client, presented, now).await;
+    if let Err(error) = &revoked {
+        refusal::note(req, app, name, error).await;
+    }
+    revoked
+}
+
+async fn revoke(app: &App, client: &Client, presented: &str, now: Timestamp) -> Result<(), OAuthError> {
     // RFC 7009 §2.1: a token that was issued to another client is refused
     let foreign = || Err(OAuthError::new(Code::InvalidGrant, "the token was issued to another client"));
 

@@ -7,6 +7,7 @@ use crate::{
     model::grant_type::GrantType,
     oauth::{
         client_auth,
+        endpoint::refusal,
         error::{Code, OAuthError},
         grant::{self, TokenResponse},
         params::Params,
@@ -29,5 +30,10 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
         .required("grant_type")?
         .parse()
         .map_err(|e| OAuthError::new(Code::UnsupportedGrantType, format!("grant_type: {e}")))?;
-    grant::redeem(app, client, grant, &params, now).await
+    let name = refusal::proven(&client);
+    let granted = grant::redeem(app, client, grant, &params, now).await;
+    if let Err(error) = &granted {
+        refusal::note(req, app, name, error).await;
+    }
+    granted
 }

@@ -30,8 +30,8 @@ const PROBED: usize = 500;
 /// Rows in which a text is looked for without an index, one step after the other; the second step only in orders in
 /// which blocks do not lie.
 const WINDOWS: [usize; 2] = [1000, 10_000];
-/// How many blocks are looked through at once, one step after the other; only the first step for texts so long that the
-/// whole index tells whether they are rare.
+/// How many blocks are looked through at once, one step after the other; of texts so long that the whole index tells
+/// whether they are rare, only the first block if it has none.
 const BLOCKS: [i64; 3] = [1, 8, 32];
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
 pub(in crate::store) const BLOCK: u32 = 14;
@@ -88,6 +88,25 @@ enum Met {
 struct Driver {
     streams: Vec<Stream>,
     met: Met,
+}
+
+/// What the beginnings of some ranges tell of how many rows they have.
+struct Probe {
+    /// How many, up to a little more than was asked for in each.
+    rows: usize,
+    /// Which share of the rows of the table, as far as was looked.
+    density: f64,
+}
+
+impl Probe {
+    /// Whether a search along these ranges looks at fewer rows: where both have more than was counted, the one whose
+    /// entries lie farther apart.
+    fn is_rarer(&self, other: &Probe, most: usize) -> bool {
+        match self.rows > most && other.rows > most {
+            true => self.density < other.density,
+            false => self.rows < other.rows,
+        }
+    }
 }
 
 /// The part of an order that is looked for.
@@ -183,34 +202,35 @@ impl Wanted {
             return self.merge(conn, &drivers[0], range);
         }
         let registered = range.order == Order::CreatedAt;
-        let mut best = None;
+        let most = if registered { PROBED } else { FEW };
+        let mut best: Option<(Probe, &Driver)> = None;
         for driver in &drivers {
-            let rows = self.probe(conn, &driver.streams, if registered { PROBED } else { FEW })?;
-            if best.is_none_or(|(least, _)| rows < least) {
-                best = Some((rows, driver));
+            let probe = self.probe(conn, &driver.streams, most)?;
+            if best.as_ref().is_none_or(|(rarest, _)| probe.is_rarer(rarest, most)) {
+                best = Some((probe, driver));
             }
         }
         match best {
-            Some((rows, driver)) if rows <= if registered { PROBED } else { FEW } || (registered && !by_text) => {
-                self.merge(conn, driver, range)
-            }
+            Some((probe, driver)) if probe.rows <= most || (registered && !by_text) => self.merge(conn, driver, range),
             _ if by_text => self.by_text(conn, range),
             _ => self.walk(conn, range),
         }
     }
 
-    /// How many entries these ranges have, up to a little more than `most`.
-    fn probe(&self, conn: &mut Conn, streams: &[Stream], most: usize) -> Result<usize, Error> {
-        let mut rows = 0;
+    /// How many entries these ranges have, up to a little more than `most` in each, and how close together they lie.
+    fn probe(&self, conn: &mut Conn, streams: &[Stream], most: usize) -> Result<Probe, Error> {
+        let mut probe = Probe { rows: 0, density: 0.0 };
         for stream in streams {
-            let mut sql = Sql::new("SELECT count(*) AS n FROM (SELECT 1 FROM ");
-            sql.append(self.source(stream, false)).push(&format!(" LIMIT {}) AS probed", most + 1));
-            rows += sql.load::<Count>(conn)?.first().map_or(0, |count| count.n) as usize;
-            if rows > most {
-                break;
-            }
+            let seq = self.seq(stream);
+            let mut sql = Sql::new(format!(
+                "SELECT count(*) AS sort, coalesce(max(probed.seq), 0) AS seq FROM (SELECT {seq} AS seq FROM "
+            ));
+            sql.append(self.source(stream, false)).push(&format!(" ORDER BY {seq} LIMIT {}) AS probed", most + 1));
+            let Some(found) = sql.load::<NumberSeq>(conn)?.into_iter().next() else { continue };
+            probe.rows += usize::try_from(found.sort).unwrap_or(usize::MAX);
+            probe.density += found.sort as f64 / found.seq.max(1) as f64;
         }
-        Ok(rows)
+        Ok(probe)
     }
 
     /// The table of a range and its condition, with or without the row itself as `p`.
@@ -369,12 +389,16 @@ impl Wanted {
                 return Ok(keys);
             }
         }
-        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::grams(&needle.text)).collect();
+        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::hashed_grams(&needle.text)).collect();
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
-            let steps = if grams.iter().any(|gram| texts::tells(gram)) { 1 } else { BLOCKS.len() };
-            for blocks in &BLOCKS[..steps] {
+            let tells = grams.iter().any(|gram| texts::tells(gram));
+            for (step, blocks) in BLOCKS.iter().enumerate() {
+                // of what one block has nothing of, little is left
+                if tells && step > 0 && found.is_empty() {
+                    break;
+                }
                 let Some(next) = self.next_seq(conn, Range { beyond: beyond.as_ref(), ..range })? else {
                     return Ok(found);
                 };

@@ -46,6 +46,17 @@ pub(in crate::store) fn grams(needle: &str) -> Vec<String> {
     grams
 }
 
+/// The same for PostgreSQL's index, in which runs of six that are different may have the same hash: two runs of three
+/// besides tell them apart where there are few.
+pub(super) fn hashed_grams(needle: &str) -> Vec<String> {
+    let mut grams = grams(needle);
+    if (1..=2).contains(&grams.len()) && grams.iter().all(|gram| tells(gram)) {
+        let chars: Vec<char> = needle.chars().collect();
+        grams.extend([0, chars.len() - 3].map(|at| chars[at..at + 3].iter().collect()));
+    }
+    grams
+}
+
 /// Whether a run is so long that an index of all rows tells whether it is rare.
 pub(in crate::store) fn tells(gram: &str) -> bool {
     gram.chars().nth(5).is_some()
@@ -99,6 +110,9 @@ mod tests {
             assert!(grams.iter().all(|gram| needle.contains(gram.as_str())), "{needle}: {grams:?}");
         }
         assert_eq!(grams("abcd"), ["abc", "bcd"]);
+        assert_eq!(hashed_grams("abcd"), grams("abcd"));
+        assert_eq!(hashed_grams("abcdefg"), ["abcdef", "bcdefg", "abc", "efg"]);
+        assert!(hashed_grams("").is_empty());
     }
 
     #[test]

@@ -86,6 +86,36 @@ async fn refusals_of_known_callers_are_there_and_do_not_flood() {
 }
 
 #[tokio::test]
+async fn refusals_at_the_token_endpoint_are_there_once_the_client_has_proven_who_it_is() {
+    let s = crate::stage::stage().await;
+    let owner = Api::owner(&s.app).await;
+    for _ in 0..20 {
+        let refused = s.rp.post("/oauth/token", &[("grant_type", "client_credentials"), ("scope", "nobody:has")]).await;
+        assert_eq!(refused.status, 400, "{}", refused.body);
+    }
+    let unknown = s.rp.post("/oauth/token", &[("grant_type", "authorization_code"), ("code", "x")]).await;
+    assert_eq!(unknown.status, 400);
+    let other = s.other("other", |_| {}).await;
+    let tokens = s.tokens("openid").await;
+    assert_eq!(other.revoke(&tokens.access_token).await.outcome(), "400 invalid_grant");
+    let refused = events(&owner, "?outcome=refused").await;
+    let told = |event: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        [&event["actor"]["id"], &event["code"], &event["target"]["id"]].map(text).join(" ")
+    };
+    let mut told: Vec<String> = refused.iter().map(told).collect();
+    told.sort_unstable();
+    assert_eq!(
+        told,
+        [
+            "app invalid_grant POST /oauth/token",
+            "app invalid_scope POST /oauth/token",
+            "other invalid_grant POST /oauth/revoke"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn the_log_is_read_in_pages_and_by_time() {
     let app = TestApp::spawn().await;
     let owner = Api::owner(&app).await;

@@ -5,12 +5,12 @@
 use keyward::config::MailSecurity;
 use serde_json::json;
 
-use super::{
-    content, mail, send, sending_by, sending_with,
+use super::{content, mail, send, sending_by, sending_with, status, until_it_is, until_retry};
+use crate::support::{
+    TestApp,
+    api::Api,
     smtp::{Smtp, tls_folder},
-    status, until_it_is, until_retry,
 };
-use crate::support::{TestApp, api::Api};
 
 #[tokio::test]
 async fn a_mail_arrives_as_it_was_handed_in_and_its_content_is_forgotten() {

@@ -4,14 +4,13 @@ mod delivery;
 mod notices;
 mod queue;
 mod requests;
-mod smtp;
 mod verification;
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, api::Api};
+use crate::support::{TestApp, api::Api, smtp};
 
 /// Longer than anything here takes; only a failure waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
 
-use super::{eventually, mail, path, send, sending_by, sending_with, smtp::Smtp, status, until_it_is, until_retry};
+use super::{eventually, mail, path, send, sending_by, sending_with, status, until_it_is, until_retry};
+use crate::support::smtp::Smtp;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::{
     eventually,
     notices::{mails, queued, writing},
-    smtp,
 };
 use crate::{
     me::{ADA, Person, ada_on},
     support::{
         PASSWORD, TestApp,
         browser::{Browser, Page},
+        smtp,
     },
 };
 
@@ -25,7 +25,7 @@ const INVALID: &str = "This link does not work any more";
 
 /// The link in a mail, as its text has it.
 fn link(app: &TestApp, mail: &str) -> String {
-    let text = mail.replace("=\r\n", "").replace("=3D", "=");
+    let text = smtp::decoded(mail);
     let begin = text.find(&app.url("/email/confirm?")).unwrap_or_else(|| panic!("no link in {text}"));
     text[begin..].split_whitespace().next().unwrap().to_owned()
 }
@@ -89,6 +89,10 @@ async fn an_address_is_changed_by_the_link_that_the_server_mails() {
     assert_eq!(said(&browser.submit(&page, "confirm", &[]).await), (403, INVALID.to_owned()));
     let again = browser.get(&link).await;
     assert_eq!(said(&browser.submit(&again, "confirm", &[]).await), (403, INVALID.to_owned()));
+    // the mailbox that the account had is told, so that nobody takes it over silently
+    eventually(|| smtp.received().iter().any(|mail| mail.to == [ADA])).await;
+    let told = smtp.received().into_iter().find(|mail| mail.to == [ADA]).unwrap().message;
+    assert!(told.contains("another email address") && !told.contains(NEW), "{told}");
     let events = [ada.audited("principal.email.change").await, ada.audited("principal.email.verify").await].concat();
     assert_eq!(events.len(), 2);
     assert!(!format!("{events:?}").contains("kwev_"), "no secrets in the audit log");

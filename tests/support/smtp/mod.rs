@@ -1,6 +1,4 @@
-//! An SMTP server of another make, as a process of its own: aiosmtpd, ruled by `smtp_server.py` beside this file.
-
-#![allow(clippy::disallowed_methods)] // as in every test
+//! An SMTP server of another make, as a process of its own: aiosmtpd, ruled by `server.py` beside this file.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -47,9 +45,14 @@ pub fn python() -> Option<String> {
     python
 }
 
+/// A mail's text without the marks of quoted-printable that ASCII gets (RFC 2045 §6.7).
+pub fn decoded(message: &str) -> String {
+    message.replace("=\r\n", "").replace("=3D", "=")
+}
+
 /// Where the server's certificate and its authority are.
 pub fn tls_folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/http/sendings/tls")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/smtp/tls")
 }
 
 impl Smtp {
@@ -60,7 +63,7 @@ impl Smtp {
 
     /// A server on this port (0: any), with `starttls` or `tls`, for this user only.
     pub fn start_with(port: u16, tls: Option<&str>, user: Option<(&str, &str)>) -> Option<Smtp> {
-        let script = tls_folder().with_file_name("smtp_server.py");
+        let script = tls_folder().with_file_name("server.py");
         let told = json!({ "port": port, "tls": tls, "folder": tls_folder(), "user": user });
         let mut command = Command::new(python()?);
         command.arg(script).arg(told.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,12 +1,6 @@
-//! From an [`App`] to a server that answers: listeners, TLS, limits, the faces, background tasks, a graceful stop.
+//! From an [`App`] to a server that answers: limits, the faces, background tasks, a graceful stop.
 
-use std::{
-    fmt, io,
-    net::{IpAddr, SocketAddr, TcpListener},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse, HttpServer, ResponseError,
@@ -20,24 +14,20 @@ use actix_web::{
     middleware::{DefaultHeaders, Next, from_fn},
     web,
 };
-use rustls::{
-    CipherSuite, ServerConfig,
-    crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    version::{TLS12, TLS13},
-};
-use socket2::{Domain, Protocol, Socket, Type};
 use tokio::task::JoinHandle;
 
 use crate::{
     app::App,
-    config::Config,
     graph, iam, me, oauth, openapi, pages, sendings,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 1024;
+mod listen;
+mod tls;
+
+pub use listen::{Listeners, bind};
+pub use tls::{certificates, check, provider};
+
 /// How long a client may take to send the head of a request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a TLS handshake may take.
@@ -49,50 +39,6 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The most bytes that the path, the query and the headers of a request may have together.
 const MAX_HEAD: usize = 65_536;
-
-/// Sockets that listen, for a server that does not answer yet.
-#[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
-
-impl Listeners {
-    /// The addresses; where port 0 was asked for, with the port that the system chose.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-    }
-}
-
-/// Listens on every configured address. The twin on `[::1]` that the configuration adds may fail silently.
-///
-/// # Errors
-/// One of the configured addresses cannot be listened on; the message says which.
-pub fn bind(config: &Config) -> io::Result<Listeners> {
-    let addresses = config.listen_addresses();
-    let mut listeners = Vec::new();
-    for &(address, mandatory) in &addresses {
-        // The IPv6 wildcard takes IPv4 along, unless somebody else listens there.
-        let taken = addresses.iter().any(|(other, _)| other.is_ipv4() && other.port() == address.port());
-        match listen(address, taken) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if mandatory => {
-                return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")));
-            }
-            Err(error) => tracing::debug!(%address, %error, "not listening on the IPv6 twin"),
-        }
-    }
-    Ok(Listeners(listeners))
-}
-
-fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if let IpAddr::V6(ip) = address.ip() {
-        socket.set_only_v6(only_v6 || !ip.is_unspecified())?;
-    }
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket.into())
-}
 
 /// A server that answers. It stops when this is dropped.
 pub struct Running {
@@ -178,7 +124,7 @@ pub fn start_with(
     listeners: Listeners,
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Running> {
-    let tls = tls(&app.config)?;
+    let (tls, certificate) = tls::open(&app.config)?.unzip();
     let addresses = listeners.addresses();
     let draining = health::Draining::default();
     let timeout = app.config.shutdown_timeout.as_millis().div_ceil(1000);
@@ -241,7 +187,7 @@ pub fn start_with(
     if let Some(workers) = workers {
         server = server.workers(workers);
     }
-    for listener in listeners.0 {
+    for listener in listeners.into_sockets() {
         server = match &tls {
             Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
             None => server.listen(listener)?,
@@ -250,11 +196,12 @@ pub fn start_with(
 
     let server = server.run();
     let handle = server.handle();
-    let background = vec![
+    let mut background = vec![
         tokio::spawn(app.clone().follow_changes()),
         tokio::spawn(refusals.clone().follow(app.clone())),
         tokio::spawn(app.clone().purge_expired()),
     ];
+    background.extend(certificate.map(|certificate| tokio::spawn(certificate.follow())));
     let mail = Some(tokio::spawn(app.mail.clone().run(app.store.clone(), app.clock.clone())));
     let refusals = (refusals, app);
     Ok(Running { addresses, handle, draining, refusals, server: Some(tokio::spawn(server)), mail, background })
@@ -303,54 +250,12 @@ async fn strict_transport(
     Ok(response)
 }
 
-fn tls(config: &Config) -> io::Result<Option<ServerConfig>> {
-    let (Some(certificate), Some(key)) = (&config.tls_certificate, &config.tls_key) else { return Ok(None) };
-    let unusable = |path: &Path, why: String| io::Error::other(format!("{}: {why}", path.display()));
-    let chain = certificates(certificate)?;
-    let private = PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, error.to_string()))?;
-    let built = ServerConfig::builder_with_provider(Arc::new(provider()))
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
-        .map_err(|error| unusable(certificate, error.to_string()))?;
-    Ok(Some(built))
-}
-
-/// The certificates of a PEM file, in its order.
-///
-/// # Errors
-/// The file cannot be read, or holds none.
-pub fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let unusable = |why: String| io::Error::other(format!("{}: {why}", path.display()));
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = read.map_err(|error| unusable(error.to_string()))?;
-    match chain.is_empty() {
-        true => Err(unusable("expected at least one certificate, got none".to_owned())),
-        false => Ok(chain),
-    }
-}
-
-/// TLS 1.3 as it is, and of TLS 1.2 what has forward secrecy and AES-GCM (RFC 9325 §4.2).
-pub fn provider() -> CryptoProvider {
-    let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites.retain(|suite| {
-        suite.tls13().is_some()
-            || matches!(
-                suite.suite(),
-                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
-                    | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-                    | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384
-                    | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
-            )
-    });
-    provider
-}
-
 #[cfg(test)]
 mod tests {
     use reqwest::{Client, StatusCode, header};
 
     use super::*;
-    use crate::clock::Clock;
+    use crate::{clock::Clock, config::Config};
 
     struct Test {
         running: Running,
@@ -458,34 +363,5 @@ mod tests {
         let test = spawn(|config| config.issuer = Some("https://login.example.com".to_owned())).await;
         let live = client().get(format!("{}/health/live", test.base)).send().await.unwrap();
         assert_eq!(live.headers()[header::STRICT_TRANSPORT_SECURITY], "max-age=31536000");
-    }
-
-    #[test]
-    fn an_address_in_use_is_named() {
-        let mut config = Config::defaults();
-        config.listen = vec![([127, 0, 0, 1], 0).into()];
-        let first = bind(&config).unwrap();
-        config.listen = first.addresses();
-        let message = bind(&config).unwrap_err().to_string();
-        assert!(message.contains(&config.listen[0].to_string()), "{message}");
-    }
-
-    #[test]
-    fn tls_has_forward_secrecy_only() {
-        let mut names: Vec<String> =
-            provider().cipher_suites.iter().map(|suite| format!("{:?}", suite.suite())).collect();
-        names.sort();
-        assert_eq!(
-            names,
-            [
-                "TLS13_AES_128_GCM_SHA256",
-                "TLS13_AES_256_GCM_SHA384",
-                "TLS13_CHACHA20_POLY1305_SHA256",
-                "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-                "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-                "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-                "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-            ]
-        );
     }
 }
