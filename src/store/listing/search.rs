@@ -30,9 +30,9 @@ const PROBED: usize = 500;
 /// Rows in which a text is looked for without an index, one step after the other; the second step only in orders in
 /// which blocks do not lie.
 const WINDOWS: [usize; 2] = [1000, 10_000];
-/// How many blocks are looked through at once, one step after the other; of texts so long that the whole index tells
-/// whether they are rare, only the first block if it has none.
-const BLOCKS: [i64; 3] = [1, 8, 32];
+/// Most blocks that are looked through in one statement, and in all before the whole index.
+const BLOCKS_AT_ONCE: i64 = 16;
+const MOST_BLOCKS: i64 = 64;
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
 pub(in crate::store) const BLOCK: u32 = 14;
 /// Most streams that are merged; where more would be needed, rows are looked at one by one.
@@ -155,11 +155,12 @@ impl Wanted {
     }
 
     fn is_plain(&self) -> bool {
-        self.needles.is_empty()
-            && self.role.is_none()
-            && self.roles.is_empty()
-            && self.role_prefix.is_none()
-            && self.visibility == Visibility::All
+        self.needles.is_empty() && self.is_text_alone()
+    }
+
+    /// Whether a text is all that narrows the search.
+    fn is_text_alone(&self) -> bool {
+        self.role.is_none() && self.roles.is_empty() && self.role_prefix.is_none() && self.visibility == Visibility::All
     }
 
     fn find(&self, conn: &mut Conn, range: Range<'_>) -> Result<Vec<Key>, Error> {
@@ -393,12 +394,9 @@ impl Wanted {
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
-            let tells = grams.iter().any(|gram| texts::tells(gram));
-            for (step, blocks) in BLOCKS.iter().enumerate() {
-                // of what one block has nothing of, little is left
-                if tells && step > 0 && found.is_empty() {
-                    break;
-                }
+            let rare = self.is_text_alone() || grams.iter().any(|gram| texts::tells(gram));
+            let (mut looked, mut blocks) = (0, 1);
+            while looked < MOST_BLOCKS {
                 let Some(next) = self.next_seq(conn, Range { beyond: beyond.as_ref(), ..range })? else {
                     return Ok(found);
                 };
@@ -414,6 +412,14 @@ impl Wanted {
                 }
                 let edge = if range.ascends { (high << BLOCK) - 1 } else { low << BLOCK };
                 beyond = Some(Key { sort: Sort::None, seq: edge });
+                looked += blocks;
+                blocks = match i64::try_from(found.len()).unwrap_or(i64::MAX) {
+                    // of what one block has nothing of, little is left
+                    0 if rare => break,
+                    0 => BLOCKS_AT_ONCE,
+                    // as many as have the rest if they are like those before, and a quarter more
+                    n => ((range.limit as i64 - n) * looked * 5 / (n * 4) + 1).min(BLOCKS_AT_ONCE),
+                };
             }
         }
         let rest = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
