@@ -116,7 +116,7 @@ pub(super) fn find(
         };
         let way = plan(conn, *table, expression, along.is_of_registration(), budget)?;
         walked.by_index &= !matches!(way, Plan::Walk) || is_whole(*table, expression, along);
-        phase.add(*table, expression, along, way);
+        phase.add(*table, expression, along, way, matches!(conn, Conn::Postgres(_)));
         phases.push(phase);
     }
     if !ascends {
@@ -142,7 +142,7 @@ fn is_whole(table: Table, expression: &Expression, along: Along) -> bool {
 }
 
 impl<'e> Phase<'e> {
-    fn add(&mut self, table: Table, expression: &'e Expression, along: Along, way: Plan) {
+    fn add(&mut self, table: Table, expression: &'e Expression, along: Along, way: Plan, postgres: bool) {
         let (by, tie) = (along.by(table), table.tie());
         let alias = |condition: &str| format!("{} AS {} WHERE {condition}", table.name(), table.alias());
         match way {
@@ -152,7 +152,12 @@ impl<'e> Phase<'e> {
                 // nothing but these rows is to be sorted, however tempting the order's index is
                 let mut from =
                     Sql::new(format!("(SELECT * FROM {} AS {} WHERE {tie} IN (", table.name(), table.alias()));
-                from.append(listed(&ties)).push(&format!(") {{fence}}) AS {} WHERE TRUE", table.alias()));
+                from.append(listed(&ties)).push(")");
+                // sorting them again for each batch would cost more than looking at all of them at once
+                if expression.cost() * ties.len() <= BATCH_COST {
+                    from.push(" AND ").append(expression.sql(postgres));
+                }
+                from.push(&format!(" {{fence}}) AS {} WHERE TRUE", table.alias()));
                 self.parts.push(Part { table, from, by, tie });
             }
             Plan::Streams(sources) => {
