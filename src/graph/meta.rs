@@ -53,7 +53,8 @@ pub struct FieldDocument {
     pub values: Vec<&'static str>,
     /// How the text of a filter compares it
     pub operators: Vec<&'static str>,
-    /// With which of these an index finds nodes; others look at nodes one by one
+    /// With which of these an index finds nodes; others look at nodes one by one, and so do these where an index has
+    /// thousands that do not lie in the order that is asked for
     pub indexed: Vec<&'static str>,
     /// Whether nodes can be ordered by it
     pub ordered: bool,
