@@ -33,11 +33,14 @@ use crate::model::{
     time::Timestamp,
 };
 
+mod comparison;
 mod driver;
 mod expression;
 mod navigation;
 mod order;
+mod part;
 mod rows;
+mod source;
 mod table;
 mod text;
 mod walk;
@@ -47,7 +50,7 @@ use order::Along;
 use table::Table;
 
 /// Entries of an index up to which all of them are looked at, whatever the order.
-const FEW: usize = 5000;
+pub const FEW: usize = 5000;
 /// Events of an identity, as actor and as target, among which a filter of its navigation looks.
 pub const EVENTS: usize = 500;
 /// After so long, a statement of PostgreSQL is given up.

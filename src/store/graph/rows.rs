@@ -11,8 +11,8 @@ use serde_json::{Map, Value};
 use super::{
     Place, Tie,
     expression::{around, native},
+    part::{listed, tie_column},
     table::{Column, Table},
-    walk::{listed, tie_column},
 };
 use crate::{
     model::{
