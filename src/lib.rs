@@ -14,6 +14,7 @@
 //! | [`me`] | the face for people's own programs: REST under `/resources/me`; errors are problem documents |
 //! | [`sendings`] | the face for programs that have mail sent: REST under `/resources/sendings` |
 //! | [`appserver`] | the face for programs that know One Identity Manager's application server: its login; errors in its own form |
+//! | [`graph`] | the face for programs that ask across resources: `/resources/graph`, which only reads |
 //! | [`pages`] | the face for people: sign in, consent, set up, sign out; errors are pages in plain words |
 //! | [`web`] | what the faces share: request id, cookies, anti-forgery, addresses behind proxies, requests that travel in pages |
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
@@ -103,6 +104,13 @@
 //!
 //! **An unknown name costs a bind.** The directory is asked to bind somebody who does not exist, so that neither work nor
 //! time tells who does.
+//!
+//! **A question across resources may be answered in part.** The graph takes conditions that no index knows. Such a search
+//! walks along an index a bounded number of rows and then says how far it came; the next request goes on from there.
+//! Refusing such questions was one rejected option, since most are about a few thousand rows; letting them run was the
+//! other. What a condition does have an index for decides how it is run, most selective first; identities lie in two
+//! tables, and each has its own way. What the caller may not see is one more condition, so that no count, filter or
+//! navigation tells of it. See [`store::graph`].
 //!
 //! **The system's allocator.** mimalloc was tried: the same CPU per token (1.01 times) for 1.7 times the memory.
 //!

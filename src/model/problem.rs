@@ -61,6 +61,9 @@ codes! {
     LimitOutOfRange = 400 "LIMIT_OUT_OF_RANGE",
     /// The list cannot be ordered like that.
     OrderByUnknown = 400 "ORDER_BY_UNKNOWN",
+    /// A query of the graph is none; the answer says where in the body, and at which character of a filter
+    /// (`details.position`).
+    QueryError = 400 "QUERY_ERROR",
     /// Categories that begin with `system:` are the server's own.
     CategoryReserved = 400 "CATEGORY_RESERVED",
     /// The request has no access token.

@@ -10,7 +10,7 @@ use utoipa::openapi::{
 };
 
 use super::{headers, outcomes, problem};
-use crate::{iam, me, sendings, web::caller::need};
+use crate::{graph, iam, me, sendings, web::caller::need};
 
 /// The methods of a path item (OpenAPI 3.1 §4.8.9).
 const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -20,7 +20,7 @@ const OAUTH: &str = "oauth";
 
 const ABOUT: &str = "\
 Principals (people), clients (applications and services), roles, sessions and the audit log of this server, what \
-people may do with their own account, and mails that programs have sent.
+people may do with their own account, mails that programs have sent, and questions across all of these.
 
 **Access.** Every request carries an access token: `Authorization: Bearer …`. Services get one by the grant \
 `client_credentials`, applications that act for a person by the authorization code flow, with the permissions that they \
@@ -44,6 +44,7 @@ pub fn document(issuer: &str) -> Value {
     let mut api = iam::openapi::document();
     api.merge(me::openapi::document());
     api.merge(sendings::openapi::document());
+    api.merge(graph::openapi::document());
     api.info = InfoBuilder::new()
         .title("Keyward")
         .version(env!("CARGO_PKG_VERSION"))
@@ -141,6 +142,11 @@ fn in_words(permission: &str) -> String {
         "me/sessions" => "your sessions",
         "sendings" if action == "read" => "what became of mails",
         "sendings" => return "Have mails sent, and take back what was not sent yet".to_owned(),
+        "graph/identity" => "principals and clients in the graph",
+        "graph/sending" => "mails in the graph, not what they say",
+        "graph/role" => "roles in the graph",
+        "graph/session" => "sessions in the graph",
+        "graph/activityLog" => "events in the graph",
         "me/consents" => "the applications that you have allowed",
         other => other,
     };

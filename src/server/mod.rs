@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::{
     app::App,
-    appserver, iam, me, oauth, openapi, pages, sendings,
+    appserver, graph, iam, me, oauth, openapi, pages, sendings,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -165,6 +165,7 @@ pub fn start_with(
                     .configure(me::mount)
                     .configure(|cfg| sendings::mount(cfg, mail_bytes))
                     .configure(|cfg| appserver::mount(cfg, &application_server))
+                    .configure(graph::mount)
                     .configure(|cfg| openapi::mount(cfg, docs))
                     .configure(routes.clone())
                     .configure(pages::routes)

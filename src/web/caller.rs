@@ -27,6 +27,8 @@ pub trait Need: 'static {
     const RESOURCE: &'static str;
     /// What is to be done with it, such as `read`.
     const ACTION: &'static str;
+    /// Permissions of which one suffices; the others are asked for where it is known what they are needed for.
+    const ANY: &'static [(&'static str, &'static str)] = &[(Self::RESOURCE, Self::ACTION)];
 }
 
 macro_rules! needs {
@@ -77,6 +79,22 @@ pub mod need {
         SendingsWrite = "sendings" "write",
         ConsentsRead = "me/consents" "read",
         ConsentsDelete = "me/consents" "delete",
+        GraphIdentityRead = "graph/identity" "read",
+        GraphSendingRead = "graph/sending" "read",
+        GraphRoleRead = "graph/role" "read",
+        GraphSessionRead = "graph/session" "read",
+        GraphActivityLogRead = "graph/activityLog" "read",
+    }
+
+    /// One of those with which a query of the graph can begin.
+    #[derive(Debug)]
+    pub enum GraphRead {}
+
+    impl super::Need for GraphRead {
+        const RESOURCE: &'static str = "graph/identity";
+        const ACTION: &'static str = "read";
+        const ANY: &'static [(&'static str, &'static str)] =
+            &[("graph/identity", "read"), ("graph/sending", "read"), ("graph/role", "read")];
     }
 }
 
@@ -104,7 +122,7 @@ impl<N: Need> FromRequest for Caller<N> {
             if N::RESOURCE.starts_with("me/") && bearer.principal.is_none() {
                 return Err(not_a_person().into());
             }
-            if !actor.permissions.allows(N::RESOURCE, N::ACTION) {
+            if !N::ANY.iter().any(|(resource, action)| actor.permissions.allows(resource, action)) {
                 return Err(Declined::from(actor::missing(N::RESOURCE, N::ACTION))
                     .challenge(Challenge::InsufficientScope(N::RESOURCE, N::ACTION)));
             }

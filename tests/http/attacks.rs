@@ -29,7 +29,7 @@
 //! | 33 | `pages::consent`, `oauth::authorize` |
 //! | 34, 35 | here, `pages::account`, `server` |
 //! | 36 | `oauth::client_auth`; addresses: unit tests of `fetch` |
-//! | 37 | lists and filters are not there yet; quotes in look-ups: here |
+//! | 37 | filters: `graph::dialects`, `graph::cost`; quotes in look-ups: here |
 //! | 38, 39 | here, `server`, `pages::login` |
 //! | 40 | here |
 //! | 41 to 46 | administration is not there yet |

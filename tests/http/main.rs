@@ -7,6 +7,7 @@ mod support;
 mod appserver;
 mod attacks;
 mod commands;
+mod graph;
 mod iam;
 mod listing;
 mod me;

@@ -59,24 +59,45 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("DELETE", "/resources/me/consents/{clientId}", "me/consents:delete"),
 ];
 
+/// Queries of the graph: which permissions they need depends on what they ask for. All of these; the last row is content
+/// with one of them.
+const GRAPH: &[(&str, &str, &str, &[&str])] = &[
+    ("POST", "/resources/graph", r#"[{"edge": "identities"}]"#, &["graph/identity:read"]),
+    ("POST", "/resources/graph", r#"[{"edge": "sendings"}]"#, &["graph/sending:read"]),
+    ("POST", "/resources/graph", r#"[{"edge": "roles"}]"#, &["graph/role:read"]),
+    (
+        "POST",
+        "/resources/graph",
+        r#"[{"edge": "identities", "node": {"navigate": [{"edge": "sessions"}, {"edge": "activityLogs"}]}}]"#,
+        &["graph/identity:read", "graph/session:read", "graph/activityLog:read"],
+    ),
+    ("POST", "/resources/graph/query", r#"{"resource": "identity"}"#, &["graph/identity:read"]),
+    ("POST", "/resources/graph/query", r#"{"resource": "sending"}"#, &["graph/sending:read"]),
+    ("POST", "/resources/graph/query", r#"{"resource": "role"}"#, &["graph/role:read"]),
+    ("GET", "/resources/graph/meta", "null", &["graph/identity:read", "graph/sending:read", "graph/role:read"]),
+];
+
 /// Routes whose proof is in the body.
 const OPEN: &[(&str, &str)] = &[("POST", "/resources/me/email/validate")];
 
 /// Permissions that are wider than any one route needs, or elsewhere.
 const WIDER: &[&str] =
-    &["*:*", "*:read", "iam:*", "iam/*:read", "iam/principals:*", "me:*", "registry:write", "iamx:*"];
+    &["*:*", "*:read", "iam:*", "iam/*:read", "iam/principals:*", "me:*", "graph:*", "registry:write", "iamx:*"];
 
 #[test]
 fn the_table_has_every_route() {
-    let routes = keyward::iam::routes().into_iter().chain(keyward::me::routes()).chain(keyward::sendings::routes());
+    let routes = keyward::iam::routes().into_iter().chain(keyward::me::routes());
+    let routes = routes.chain(keyward::sendings::routes()).chain(keyward::graph::routes());
     let there: BTreeSet<(String, String)> = routes
         .flat_map(|(path, routes)| routes.into_iter().map(move |(method, _)| (method.to_string(), path.to_owned())))
         .collect();
     let listed = TABLE.iter().map(|(method, path, _)| (method, path)).chain(OPEN.iter().map(|(m, p)| (m, p)));
+    let listed = listed.chain(GRAPH.iter().map(|(method, path, ..)| (method, path)));
     let listed: BTreeSet<(String, String)> =
         listed.map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
     assert_eq!(there, listed);
-    let needed: BTreeSet<&str> = TABLE.iter().map(|(_, _, permission)| *permission).collect();
+    let mut needed: BTreeSet<&str> = TABLE.iter().map(|(_, _, permission)| *permission).collect();
+    needed.extend(GRAPH.iter().flat_map(|(.., all)| all.iter()));
     assert_eq!(needed, need::ALL.iter().copied().collect::<BTreeSet<_>>(), "every permission is for something");
 }
 
@@ -103,6 +124,18 @@ async fn every_route_allows_exactly_its_permission() {
             let refused = refused && !answer.body.contains("me/email:verify");
             assert_eq!(refused, !permissions.allows(resource, action), "{held}: {method} {path}: {}", answer.body);
             assert!(answer.status.as_u16() < 500, "{held}: {method} {path}: {}", answer.body);
+        }
+        for (method, path, body, needed) in GRAPH {
+            let allowed = |permission: &&str| {
+                let (resource, action) = permission.rsplit_once(':').unwrap();
+                permissions.allows(resource, action)
+            };
+            let one = path.ends_with("/meta");
+            let allowed = if one { needed.iter().any(allowed) } else { needed.iter().all(allowed) };
+            let body = serde_json::from_str(body).unwrap();
+            let answer = caller.send(Method::from_bytes(method.as_bytes()).unwrap(), path, &[], body).await;
+            let said = if allowed { "200" } else { "403 PERMISSION_MISSING" };
+            assert_eq!(answer.said(), said, "{held}: {path} with {needed:?}: {}", answer.body);
         }
     }
 }

@@ -66,7 +66,7 @@ async fn send_generated(config: &str, arguments: &[&str], holds: bool) {
     .await;
     // headers with bytes that no header may have
     app.expect_errors("request parse error: invalid Header");
-    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:* sendings:*").await;
+    let owner = Api::person(&app, "owner@example.com", &["system:owner"], "iam:* me:* sendings:* graph:*").await;
     app.role("support:agent", &["actors:*"]).await;
     app.client("shop", &[], |_| {}).await;
     app.principal("ada@example.com", &[], |ada| ada.id = "6ba7b810-9dad-41d1-80b4-00c04fd430c8".to_owned()).await;

@@ -22,7 +22,8 @@ pub enum Node {
 pub enum Kind {
     /// A text that is compared as it is.
     Text,
-    /// A text that is compared without regard to case.
+    /// A text that is compared without regard to case; but for names and email addresses of identities, that of ASCII
+    /// letters only.
     Caseless,
     /// One of these words.
     Word(&'static [&'static str]),
@@ -95,6 +96,9 @@ const fn field(
 
 const EXACT: &[Operator] = &[Operator::Equal, Operator::AnyOf];
 const PART: &[Operator] = &[Operator::Equal, Operator::AnyOf, Operator::Contains, Operator::StartsWith];
+/// What the table tells in which a node lies.
+const DECIDED: &[Operator] = &[Operator::Equal, Operator::NotEqual, Operator::AnyOf];
+const BEGINNING: &[Operator] = &[Operator::Equal, Operator::AnyOf, Operator::StartsWith];
 const MEMBER: &[Operator] = &[Operator::AnyOf, Operator::AllOf, Operator::Contains, Operator::StartsWith];
 const RANGE: &[Operator] = &[
     Operator::Equal,
@@ -107,20 +111,26 @@ const RANGE: &[Operator] = &[
 
 const IDENTITY: &[Field] = &[
     field("identityId", Kind::Text, EXACT, false, "The identifier"),
-    field("type", Kind::Word(&["principal", "client"]), EXACT, false, "A person or an application"),
+    field("type", Kind::Word(&["principal", "client"]), DECIDED, false, "A person or an application"),
     field("name", Kind::Caseless, PART, true, "The name"),
     field("email", Kind::Caseless, PART, true, "The email address, of principals"),
-    field("phone", Kind::Text, &[], false, "The phone number, of principals"),
+    field("phone", Kind::Text, PART, false, "The phone number, of principals"),
     field("description", Kind::Caseless, &[], false, "The description, of clients"),
     field("roles", Kind::Set, MEMBER, false, "The keys of the roles that it holds"),
     field("properties.name", Kind::Caseless, PART, false, "The name"),
     field("properties.email", Kind::Caseless, PART, false, "The email address, of principals"),
-    field("properties.phone", Kind::Text, &[], false, "The phone number, of principals"),
+    field("properties.phone", Kind::Text, PART, false, "The phone number, of principals"),
     field("createdAt", Kind::Time, RANGE, true, "When it was registered"),
     field("lastModified", Kind::Time, &[], false, "When it was last changed"),
     field("lastActiveAt", Kind::Time, RANGE, true, "When it was last active, of principals"),
-    field("suspendedAt", Kind::Time, &[], false, "Since when it is suspended"),
-    field("systemClient", Kind::Bool, &[], false, "Whether it is a client of the server itself, which are not shown"),
+    field("suspendedAt", Kind::Time, RANGE, false, "Since when it is suspended"),
+    field(
+        "systemClient",
+        Kind::Bool,
+        &[Operator::Equal, Operator::NotEqual],
+        false,
+        "Whether it is a client of the server itself, which are not shown",
+    ),
 ];
 
 const STATUS: Kind = Kind::Word(&["pending", "sent", "failed", "cancelled"]);
@@ -129,7 +139,7 @@ const SENDING: &[Field] = &[
     field("sendingId", Kind::Text, EXACT, false, "The identifier"),
     field("category", Kind::Text, EXACT, false, "What it is for"),
     field("createdAt", Kind::Time, RANGE, true, "When it was asked for"),
-    field("recipient", Kind::Caseless, EXACT, false, "The first recipient's address"),
+    field("recipient", Kind::Caseless, EXACT, false, "The addresses in To, separated by a comma and a space"),
     field("status", STATUS, EXACT, false, "How far it came"),
     field("retryCount", Kind::Number, &[], false, "How often it was tried again"),
     field("errorMessage", Kind::Caseless, &[], false, "Why it could not be sent"),
@@ -141,7 +151,7 @@ const SENDING: &[Field] = &[
 ];
 
 const ROLE: &[Field] = &[
-    field("key", Kind::Text, EXACT, true, "The key"),
+    field("key", Kind::Text, BEGINNING, true, "The key"),
     field("description", Kind::Caseless, &[], false, "The description"),
     field("system", Kind::Bool, &[], false, "Whether it is built in"),
     field("createdAt", Kind::Time, &[], false, "When it was made"),
@@ -150,7 +160,7 @@ const ROLE: &[Field] = &[
 
 const SESSION: &[Field] = &[
     field("sessionId", Kind::Text, &[], false, "The identifier"),
-    field("createdAt", Kind::Time, RANGE, true, "When it began"),
+    field("createdAt", Kind::Time, &[], true, "When it began"),
     field("lastActiveAt", Kind::Time, &[], false, "When it was last used"),
     field("expiresAt", Kind::Time, &[], false, "When it ends by itself"),
     field("ipAddress", Kind::Text, &[], false, "From which address it began"),
@@ -159,8 +169,8 @@ const SESSION: &[Field] = &[
 ];
 
 const ACTIVITY_LOG: &[Field] = &[
-    field("eventId", Kind::Text, EXACT, false, "The identifier"),
-    field("at", Kind::Time, RANGE, true, "When it happened"),
+    field("eventId", Kind::Text, &[], false, "The identifier"),
+    field("at", Kind::Time, &[], true, "When it happened"),
     field("action", Kind::Text, &[], false, "What was done, such as principal.update"),
     field("outcome", Kind::Word(&["succeeded", "refused"]), &[], false, "Whether it was done"),
     field("code", Kind::Text, &[], false, "Why it was refused"),

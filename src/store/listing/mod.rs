@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 pub mod clients;
 pub mod principals;
 pub mod roles;
-mod search;
-mod sql;
-mod texts;
+pub(super) mod search;
+
+pub(super) mod texts;
 
 pub use clients::ClientFilter;
 pub use principals::PrincipalFilter;
@@ -138,7 +138,7 @@ pub enum Total {
 
 impl Total {
     /// From a count that stopped at [`BOUND`].
-    pub(super) fn counted(rows: usize) -> Total {
+    pub(in crate::store) fn counted(rows: usize) -> Total {
         if rows > BOUND { Total::AtLeast(BOUND as u64) } else { Total::Exact(rows as u64) }
     }
 }

@@ -3,9 +3,12 @@
 use super::{
     BOUND, Direction, Key, Listed, Order, Page, Sort, Total,
     search::{after_prefix, tally},
+};
+use crate::store::{
+    Conn, Error, role,
+    role::Role,
     sql::{Count, Sql, Word},
 };
-use crate::store::{Conn, Error, role, role::Role};
 
 /// What roles can be ordered by.
 pub const ORDERS: [Order; 1] = [Order::Key];

@@ -13,12 +13,14 @@
 
 use super::{
     BOUND, Direction, Key, Order, Page, Sort, Total,
-    sql::{Count, NumberSeq, Seq, Sql, TextSeq, Word},
     texts::{self, Needle},
 };
 use crate::{
     model::permission::Visibility,
-    store::{Conn, Error, listing},
+    store::{
+        Conn, Error, listing,
+        sql::{Count, NumberSeq, Seq, Sql, TextSeq, Word},
+    },
 };
 
 /// Rows that are sorted where no index has them in order.
@@ -32,7 +34,7 @@ const WINDOWS: [usize; 2] = [1000, 10_000];
 const BLOCKS_AT_ONCE: i64 = 16;
 const MOST_BLOCKS: i64 = 64;
 /// Rows of a block, as a power of two; list_grams in the schema has the same.
-const BLOCK: u32 = 14;
+pub(in crate::store) const BLOCK: u32 = 14;
 /// Most streams that are merged; where more would be needed, rows are looked at one by one.
 const STREAMS: usize = 100;
 
@@ -540,7 +542,7 @@ fn selected(order: Order, seq: &str) -> Sql {
 }
 
 /// The sum of counts that are kept.
-pub(super) fn tally<'n>(conn: &mut Conn, names: impl IntoIterator<Item = &'n str>) -> Result<u64, Error> {
+pub(in crate::store) fn tally<'n>(conn: &mut Conn, names: impl IntoIterator<Item = &'n str>) -> Result<u64, Error> {
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     let mut sql = Sql::new("SELECT CAST(coalesce(sum(value), 0) AS BIGINT) AS n FROM tally WHERE name IN (");
     sql.append(Sql::list(&names)).push(")");
@@ -557,7 +559,7 @@ fn role_keys(conn: &mut Conn, prefix: &str) -> Result<Vec<String>, Error> {
 }
 
 /// What comes after everything that begins like this: keys are ASCII.
-pub(super) fn after_prefix(prefix: &str) -> String {
+pub(in crate::store) fn after_prefix(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
 

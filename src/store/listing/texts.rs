@@ -3,11 +3,11 @@
 //! Both databases index every run of one, two, three and six characters of the searched texts. Six tell a rare text from the others, so that somebody's email address is found among millions by a handful
 //! of candidates; the others serve shorter searches. What an index offers is always checked against the text.
 
-use super::sql::Sql;
+use crate::store::sql::Sql;
 
 /// A substring, in lower case, of one of some columns.
 #[derive(Clone, Debug)]
-pub(super) struct Needle {
+pub(in crate::store) struct Needle {
     /// The columns, as expressions.
     pub columns: &'static [&'static str],
     /// The substring.
@@ -16,7 +16,7 @@ pub(super) struct Needle {
 
 impl Needle {
     /// The condition that one of the columns contains it.
-    pub(super) fn condition(&self, postgres: bool) -> Sql {
+    pub(in crate::store) fn condition(&self, postgres: bool) -> Sql {
         let function = if postgres { "strpos" } else { "instr" };
         let columns =
             self.columns.iter().map(|column| Sql::new(format!("{function}({column}, ?) > 0")).text(&self.text));
@@ -28,7 +28,7 @@ impl Needle {
 
 /// Runs of characters that every text which contains `needle` has: of six where it is that long, else all it has of
 /// three, two or one.
-pub(super) fn grams(needle: &str) -> Vec<String> {
+pub(in crate::store) fn grams(needle: &str) -> Vec<String> {
     let chars: Vec<char> = needle.chars().collect();
     let (width, step) = match chars.len() {
         0 => return Vec::new(),
@@ -58,29 +58,31 @@ pub(super) fn hashed_grams(needle: &str) -> Vec<String> {
 }
 
 /// Whether a run is so long that an index of all rows tells whether it is rare.
-pub(super) fn tells(gram: &str) -> bool {
+pub(in crate::store) fn tells(gram: &str) -> bool {
     gram.chars().nth(5).is_some()
 }
 
 /// The query that SQLite's index of runs understands: all of them, in hexadecimal, as its table is filled.
-pub(super) fn matched(needles: &[Needle]) -> String {
-    let mut terms: Vec<String> = needles
-        .iter()
-        .flat_map(|needle| grams(&needle.text))
-        .map(|gram| gram.bytes().map(|byte| format!("{byte:02x}")).collect())
-        .collect();
+pub(in crate::store) fn matched(needles: &[Needle]) -> String {
+    matched_grams(&needles.iter().flat_map(|needle| grams(&needle.text)).collect::<Vec<_>>())
+}
+
+/// The same for runs.
+pub(in crate::store) fn matched_grams(grams: &[String]) -> String {
+    let mut terms: Vec<String> =
+        grams.iter().map(|gram| gram.bytes().map(|byte| format!("{byte:02x}")).collect()).collect();
     terms.sort();
     terms.dedup();
     terms.iter().map(|term| format!("\"{term}\"")).collect::<Vec<_>>().join(" AND ")
 }
 
 /// The condition by which PostgreSQL's index finds texts with all these runs; see list_grams in the schema.
-pub(super) fn anywhere(grams: &[String]) -> Sql {
+pub(in crate::store) fn anywhere(grams: &[String]) -> Sql {
     contained(grams.iter().map(|gram| hashed(gram)))
 }
 
 /// The same within one block of rows.
-pub(super) fn in_block(grams: &[String], block: i64) -> Sql {
+pub(in crate::store) fn in_block(grams: &[String], block: i64) -> Sql {
     let block = Sql::new((-1_000_000 - block).to_string());
     contained(std::iter::once(block).chain(grams.iter().map(|gram| hashed(gram))))
 }

@@ -8,7 +8,7 @@ use diesel::{
     sqlite::Sqlite,
 };
 
-use super::super::{Conn, Error};
+use super::{Conn, Error};
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -52,6 +52,17 @@ impl Sql {
     pub(super) fn append(&mut self, part: Sql) -> &mut Sql {
         self.text.push_str(&part.text);
         self.binds.extend(part.binds);
+        self
+    }
+
+    /// How many values it has; statements take only so many.
+    pub(super) fn values(&self) -> usize {
+        self.binds.len()
+    }
+
+    /// The same with other text in the place of `what`, which is no value.
+    pub(super) fn replaced(mut self, what: &str, with: &str) -> Sql {
+        self.text = self.text.replace(what, with);
         self
     }
 
