@@ -84,6 +84,7 @@
 //! **A mail rather twice than never.** Whoever dies between the mail server's word and the commit that notes it does not
 //! know whether the mail was accepted. It is sent again, under the same `Message-ID`; to give it up would lose links that
 //! people wait for (see [`mail`]).
+//!
 //! **Lists are found by position, along an index that ends the search.** Counting rows off costs more with every page,
 //! and a scan for a total with every row; so pages continue from a sealed position, totals are kept by triggers or
 //! counted up to 200, and members of roles, attribute values and runs of characters lie in the order of registration.
