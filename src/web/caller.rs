@@ -3,7 +3,12 @@
 
 use std::{future::Future, marker::PhantomData, pin::Pin};
 
-use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header, web};
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::{Method, header},
+    web,
+};
 
 use super::{
     forwarded::client_address,
@@ -127,8 +132,11 @@ impl<N: Need> FromRequest for Caller<N> {
                     .challenge(Challenge::InsufficientScope(N::RESOURCE, N::ACTION)));
             }
             if req.uri().path().contains("%00") {
-                // nothing has such an id, and PostgreSQL's texts cannot hold it
-                return Err(Refusal::new(Code::IdInvalid, "expected an id without the character U+0000").into());
+                // nothing has such an id or can have, and PostgreSQL's texts cannot hold it
+                let creates =
+                    req.method() == Method::PUT && req.match_pattern().is_some_and(|path| path.ends_with('}'));
+                let code = if creates { Code::IdInvalid } else { Code::NotFound };
+                return Err(Refusal::new(code, "expected an id without the character U+0000").into());
             }
             Ok(Caller { actor, bearer, need: PhantomData })
         })

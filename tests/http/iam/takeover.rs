@@ -86,9 +86,10 @@ async fn a_body_or_path_that_could_be_read_in_two_ways_is_refused() {
     }
     assert_eq!(owner.get("/resources/iam/roles/a:b").await.said(), "404 NOT_FOUND");
     for path in ["/resources/iam/roles/a:b%00", "/resources/sendings/%00", "/resources/iam/principals/%00"] {
+        assert!(!path.contains("/iam/") || owner.put(path, json!({})).await.said() == "400 ID_INVALID", "{path}");
         for method in [Method::GET, Method::DELETE] {
             let said = owner.send(method.clone(), path, &[], json!(null)).await.said();
-            assert_eq!(said, "400 ID_INVALID", "{method} {path}");
+            assert_eq!(said, "404 NOT_FOUND", "{method} {path}");
         }
     }
 }
