@@ -8,7 +8,7 @@ use super::{
     error::{AppserverError, Code},
     login, session,
 };
-use crate::{app::App, model::id::shown};
+use crate::{app::App, model::id::shown, web::body};
 
 /// The one member of the body; its name is compared without regard to case.
 const AUTH_STRING: &str = "authString";
@@ -28,7 +28,7 @@ pub async fn post(
 
 fn auth_string(req: &HttpRequest, body: Result<web::Bytes, Error>) -> Result<Zeroizing<String>, AppserverError> {
     let malformed = |message: &str| AppserverError::new(Code::BodyMalformed, message);
-    let body = body.map_err(|error| match error.as_response_error().status_code().as_u16() {
+    let sent = body.map_err(|error| match error.as_response_error().status_code().as_u16() {
         413 => AppserverError::new(Code::BodyTooLarge, "the body is larger than this server takes"),
         _ => malformed("the body could not be read"),
     })?;
@@ -38,7 +38,7 @@ fn auth_string(req: &HttpRequest, body: Result<web::Bytes, Error>) -> Result<Zer
         return Err(AppserverError::new(Code::MediaTypeUnsupported, message));
     }
     let expected = "expected a JSON object with a text authString";
-    let Ok(Value::Object(members)) = serde_json::from_slice(&body) else { return Err(malformed(expected)) };
+    let Ok(Value::Object(members)) = body::json(&sent) else { return Err(malformed(expected)) };
     let mut named = members.into_iter().filter(|(name, _)| name.eq_ignore_ascii_case(AUTH_STRING));
     match (named.next(), named.next()) {
         (Some((_, Value::String(text))), None) => Ok(Zeroizing::new(text)),

@@ -20,8 +20,9 @@ pub struct ScanDocument {
     /// `index` where indexes answered the condition, `rows` where rows were looked at one by one
     #[schema(pattern = "^(index|rows)$")]
     pub scan: &'static str,
-    /// How many entries and rows were looked at
-    pub examined: usize,
+    /// How many entries and rows were looked at; null for a caller who sees only some nodes
+    #[schema(required)]
+    pub examined: Option<usize>,
     /// False where a request's bounds ended the search early: the page has what was found, and its cursor goes on from
     /// there
     pub complete: bool,

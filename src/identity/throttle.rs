@@ -46,6 +46,11 @@ impl Keys {
         Keys(keys)
     }
 
+    /// The counter of a guess at an entry of a directory, however its name was spelt.
+    pub fn of_entry(dn: &str) -> Keys {
+        Keys(vec![Key::new(Scope::Account, &format!("entry {dn}"))])
+    }
+
     /// The counter of a guess at a secret that was mailed: its own, so that neither way of guessing blocks the other.
     pub fn of_verification(address: Option<IpAddr>) -> Keys {
         let key = |address| Key::new(Scope::Address, &format!("verification {}", network(address)));

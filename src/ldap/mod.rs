@@ -77,26 +77,43 @@ impl Ldap {
         Ok(Some(Ldap(Arc::new(settings))))
     }
 
-    /// The emails of the one entry that `user` names and `password` is the password of; none if there is no such entry,
-    /// or several, or the password is another.
+    /// The one entry that `user` names, if there is one.
     ///
     /// # Errors
     /// The directory did not say within the configured time.
-    pub async fn authenticate(&self, user: &str, password: SecretString) -> Result<Option<Vec<String>>, Unavailable> {
+    pub async fn find(&self, user: &str) -> Result<Named, Unavailable> {
         let user = user.trim().to_owned();
-        let typed = password.expose_secret();
+        if !possible(&user, MAX_USER) {
+            return Ok(Named::default());
+        }
+        let settings = self.0.clone();
+        self.bounded(async move { settings.look_up(&user).await }).await
+    }
+
+    /// The emails of this entry, if `password` is its password. Where there is no entry, somebody who does not exist is
+    /// bound to.
+    ///
+    /// # Errors
+    /// The directory did not say within the configured time.
+    pub async fn bind(&self, named: Named, password: SecretString) -> Result<Option<Vec<String>>, Unavailable> {
         // RFC 4513 §5.1.2: a bind without a password succeeds and proves nothing
-        let possible =
-            |text: &str, most: usize| !text.is_empty() && text.chars().count() <= most && !text.contains('\0');
-        if !possible(&user, MAX_USER) || !possible(typed, MAX_LENGTH) {
+        if !possible(password.expose_secret(), MAX_LENGTH) {
             return Ok(None);
         }
         let settings = self.0.clone();
-        // A task of its own: what a server says that is no LDAP panics inside the library, and nobody else.
+        self.bounded(async move { settings.bind(named, &password).await }).await
+    }
+
+    /// In a task of its own: what a server says that is no LDAP panics inside the library, and nobody else.
+    async fn bounded<T: Send + 'static>(
+        &self,
+        asking: impl Future<Output = Result<T, Unavailable>> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let settings = self.0.clone();
         let asked = tokio::spawn(async move {
             let asking = async {
                 let _permit = settings.permits.clone().acquire_owned().await.map_err(|e| Unavailable(e.to_string()))?;
-                settings.ask(&user, &password).await
+                asking.await
             };
             tokio::time::timeout(settings.timeout, asking).await.unwrap_or_else(|_| {
                 Err(Unavailable(format!("no answer within {}", config::duration::format(settings.timeout))))
@@ -106,13 +123,35 @@ impl Ldap {
     }
 }
 
+fn possible(text: &str, most: usize) -> bool {
+    !text.is_empty() && text.chars().count() <= most && !text.contains('\0')
+}
+
+/// Whom a name names in the directory, if anybody.
+#[derive(Clone, Debug, Default)]
+pub struct Named {
+    dn: Option<String>,
+    mails: Vec<String>,
+}
+
+impl Named {
+    /// The entry's distinguished name: the same however its name was spelt.
+    pub fn dn(&self) -> Option<&str> {
+        self.dn.as_deref()
+    }
+}
+
 impl Settings {
-    async fn ask(&self, user: &str, password: &SecretString) -> Result<Option<Vec<String>>, Unavailable> {
+    async fn connect(&self) -> Result<ldap3::Ldap, Unavailable> {
         let settings = LdapConnSettings::new().set_starttls(self.starttls).set_config(self.tls.clone());
-        let (connection, mut ldap) =
-            LdapConnAsync::from_url_with_settings(settings, &self.url).await.map_err(failed)?;
+        let (connection, ldap) = LdapConnAsync::from_url_with_settings(settings, &self.url).await.map_err(failed)?;
         // it ends with the handle, or soon after
         tokio::spawn(tokio::time::timeout(self.timeout, connection.drive()));
+        Ok(ldap)
+    }
+
+    async fn look_up(&self, user: &str) -> Result<Named, Unavailable> {
+        let mut ldap = self.connect().await?;
         if let Some((dn, secret)) = &self.account {
             let bound = ldap.simple_bind(dn, secret.expose_secret()).await.map_err(failed)?;
             if bound.rc != 0 {
@@ -120,14 +159,22 @@ impl Settings {
             }
         }
         let entry = self.find(&mut ldap, user).await?;
-        let nobody = || format!("cn={},{}", random_text::<12>(), self.base);
-        // RFC 4513 §5.1.1: without a name it would be anonymous, and succeed
-        let dn = entry.as_ref().map(|entry| entry.dn.clone()).filter(|dn| !dn.trim().is_empty()).unwrap_or_else(nobody);
+        let _ = ldap.unbind().await;
+        // RFC 4513 §5.1.1: without a name a bind would be anonymous, and succeed
+        let Some(entry) = entry.filter(|entry| !entry.dn.trim().is_empty()) else { return Ok(Named::default()) };
+        Ok(Named { dn: Some(entry.dn.clone()), mails: self.mails(entry) })
+    }
+
+    async fn bind(&self, named: Named, password: &SecretString) -> Result<Option<Vec<String>>, Unavailable> {
+        let mut ldap = self.connect().await?;
+        let dn = named.dn.clone().unwrap_or_else(|| format!("cn={},{}", random_text::<12>(), self.base));
         let bound = ldap.simple_bind(&dn, password.expose_secret()).await.map_err(failed)?;
         let _ = ldap.unbind().await;
-        let Some(entry) = entry.filter(|entry| entry.dn == dn) else { return Ok(None) };
+        if named.dn.is_none() {
+            return Ok(None);
+        }
         match bound.rc {
-            0 => Ok(Some(self.mails(entry))),
+            0 => Ok(Some(named.mails)),
             // RFC 4511 appendix A.2: busy, unavailable
             51 | 52 => Err(Unavailable(format!("it cannot answer now (code {})", bound.rc))),
             // invalidCredentials

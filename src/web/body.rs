@@ -68,12 +68,20 @@ impl FromRequest for Body {
                 return Ok(Body { value: Value::Null, bytes });
             }
             media_type?;
-            let Unambiguous(value) = serde_json::from_slice(&bytes)
-                .map_err(|error| Refusal::new(Code::BodyMalformed, format!("expected JSON: {error}")))?;
+            let value =
+                json(&bytes).map_err(|error| Refusal::new(Code::BodyMalformed, format!("expected JSON: {error}")))?;
             sound(&value)?;
             Ok(Body { value, bytes })
         })
     }
+}
+
+/// A JSON value in whose objects each member stands once.
+///
+/// # Errors
+/// What is no JSON, or stands twice.
+pub fn json(bytes: &[u8]) -> Result<Value, serde_json::Error> {
+    serde_json::from_slice(bytes).map(|Unambiguous(value)| value)
 }
 
 /// A JSON value in whose objects each member stands once (RFC 8259 §4): of two, programs on the way might read the other.

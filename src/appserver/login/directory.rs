@@ -10,8 +10,9 @@ use crate::{
     identity::{
         appserver_session::Proof,
         session::AMR_PASSWORD,
-        throttle::{self, Keys, Throttled},
+        throttle::{self, Allowed, Keys, Throttled},
     },
+    ldap::{Ldap, Unavailable},
     model::email,
     store::{self, principal::Principal},
     web::forwarded::client_address,
@@ -43,11 +44,14 @@ async fn check(login: &Login<'_>) -> Result<Principal, AppserverError> {
         Ok(allowed) => allowed,
         Err(Throttled { .. }) => return Err(AppserverError::login_failed()),
     };
-    let emails = match ldap.authenticate(user, SecretString::from(password)).await {
-        Ok(emails) => emails.unwrap_or_default(),
+    let mut counted = vec![allowed];
+    let emails = match ask(login, ldap, user, password, &mut counted).await? {
+        Ok(emails) => emails,
         Err(error) => {
             tracing::warn!(%error, "the directory could not be asked");
-            throttle::withdraw(store, login.now, allowed).await?;
+            for allowed in counted {
+                throttle::withdraw(store, login.now, allowed).await?;
+            }
             return Err(unavailable());
         }
     };
@@ -66,8 +70,31 @@ async fn check(login: &Login<'_>) -> Result<Principal, AppserverError> {
         if principal.suspended_at.is_some() {
             return Ok(None);
         }
-        throttle::succeeded(tx, now, &allowed)?;
+        counted.iter().try_for_each(|allowed| throttle::succeeded(tx, now, allowed))?;
         Ok::<_, store::Error>(Some(principal.clone()))
     });
     admitted.await?.ok_or_else(AppserverError::login_failed)
+}
+
+/// The emails of the entry, if the password is right. Directories know one person by many spellings of a name; so guesses
+/// are counted by the entry as well, before its password is compared.
+async fn ask(
+    login: &Login<'_>,
+    ldap: &Ldap,
+    user: &str,
+    password: &str,
+    counted: &mut Vec<Allowed>,
+) -> Result<Result<Vec<String>, Unavailable>, AppserverError> {
+    let Parts { store, config, .. } = &**login.app;
+    let named = match ldap.find(user).await {
+        Ok(named) => named,
+        Err(error) => return Ok(Err(error)),
+    };
+    if let Some(dn) = named.dn() {
+        match throttle::begin(store, &config.login, login.now, Keys::of_entry(dn)).await? {
+            Ok(allowed) => counted.push(allowed),
+            Err(Throttled { .. }) => return Err(AppserverError::login_failed()),
+        }
+    }
+    Ok(ldap.bind(named, SecretString::from(password)).await.map(Option::unwrap_or_default))
 }

@@ -96,6 +96,11 @@ impl Sight {
         Sight::new(Node::ALL.map(|node| (node, Visibility::All)))
     }
 
+    /// Whether it leaves nothing out of the kinds of nodes that it has.
+    fn is_whole(&self) -> bool {
+        self.0.values().all(|visibility| *visibility == Visibility::All)
+    }
+
     fn of(&self, node: Node) -> &Visibility {
         self.0.get(&node).unwrap_or(&Visibility::None)
     }
@@ -142,8 +147,9 @@ pub struct Place {
 pub struct Scan {
     /// Whether indexes answered the condition; otherwise rows were looked at one by one.
     pub by_index: bool,
-    /// How many entries and rows were looked at.
-    pub examined: usize,
+    /// How many entries and rows were looked at; none for a caller who sees only some nodes, whom the number would tell of
+    /// others.
+    pub examined: Option<usize>,
     /// Whether the page has all that it should; otherwise its cursor goes on where looking ended.
     pub complete: bool,
 }
@@ -278,7 +284,11 @@ fn answer(conn: &mut Conn, ask: &Ask, sight: &Sight, now: Timestamp, budget: &mu
     }
     let nodes = rows::load(conn, query, &found.places)?;
     let nodes = navigation::follow(conn, query, nodes, sight, now, budget)?;
-    let scan = Scan { by_index: found.by_index, examined: budget.examined, complete: stopped.is_none() };
+    let scan = Scan {
+        by_index: found.by_index,
+        examined: sight.is_whole().then_some(budget.examined),
+        complete: stopped.is_none(),
+    };
     Ok(Answer { nodes, total, first, last, scan })
 }
 
