@@ -66,7 +66,8 @@
 //! **Administrators' writes happen one after the other.** They begin by raising the generation, whose row lock orders
 //! them on every node; so what was checked (an owner remains, a role is free, nobody rises) still holds when it is
 //! written. Serializable transactions were the rejected option: they fail where nothing was wrong, and the embedded
-//! database has no use for them. Sign-ins and tokens do not wait for this.
+//! database has no use for them. Sign-ins and tokens do not wait for this. A dry run of a file takes no part in it: what is
+//! rolled back in any case touches none of the rows on which all writers meet, and makes nobody wait.
 //!
 //! **409 where a version does not match**, not 412: two people met, and the second is told so. A condition in the header
 //! or the version in the body mean the same.

@@ -1,8 +1,8 @@
 //! `keyward export`.
 
 use std::{
-    fs::OpenOptions,
-    io::{BufWriter, IsTerminal, Write},
+    fs::{File, OpenOptions},
+    io::{BufWriter, IsTerminal, Seek, SeekFrom, Write},
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
 };
@@ -17,7 +17,7 @@ use super::{
     place::{Kind, Place, PlaceArgs},
     resource,
 };
-use crate::directory::apply::portable;
+use crate::{directory::apply::portable, model::secret::random_text};
 
 /// What to write, and where.
 #[derive(Args, Debug)]
@@ -58,20 +58,45 @@ impl Section {
     }
 }
 
-/// Writes roles, clients and principals as a file for `keyward apply`, without secrets and passwords, page by page.
+/// Writes roles, clients and principals as a file for `keyward apply`, without secrets and passwords, page by page: all
+/// of it, or nothing.
 ///
 /// # Errors
 /// They cannot be read, or not be written.
 pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let place = Place::open(&args.place).await?;
-    let mut out: BufWriter<Box<dyn Write>> = BufWriter::new(match &args.output {
-        None => Box::new(std::io::stdout()),
-        Some(path) => {
-            // who is who here is nobody else's business
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            Box::new(file.with_context(|| format!("cannot write {}", path.display()))?)
-        }
-    });
+    if let Some(path) = args.output.as_ref().filter(|path| path.exists()) {
+        anyhow::bail!("cannot write {}: there is such a file", path.display());
+    }
+    // all of it or nothing: what cannot be read shows in the middle
+    let mut out = BufWriter::new(spool()?);
+    write_all(&place, &args, &mut out).await?;
+    let mut whole = out.into_inner().map_err(|error| error.into_error())?;
+    whole.seek(SeekFrom::Start(0))?;
+    let Some(path) = &args.output else {
+        std::io::copy(&mut whole, &mut std::io::stdout().lock())?;
+        return Ok(());
+    };
+    // who is who here is nobody else's business
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    let copied = std::io::copy(&mut whole, &mut file).and_then(|_| file.sync_all());
+    if copied.is_err() {
+        let _ = std::fs::remove_file(path);
+    }
+    copied.with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A file that nobody else can open, and that is gone with this program.
+fn spool() -> anyhow::Result<File> {
+    let path = std::env::temp_dir().join(format!("keyward-export-{}", random_text::<16>()));
+    let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+async fn write_all(place: &Place, args: &ExportArgs, out: &mut BufWriter<File>) -> anyhow::Result<()> {
     let bar = bar("objects")?;
     let wanted = |kind: &Kind| args.only.is_empty() || args.only.iter().any(|section| section.kind() == *kind);
     let json = args.format == Format::Json;
@@ -80,7 +105,7 @@ pub async fn run(args: ExportArgs) -> anyhow::Result<()> {
             write!(out, "{}\n  \"{}\": [", if nth == 0 { "{" } else { "," }, kind.plural())?;
         }
         let (mut entries, before) = (0, bar.position());
-        resource::walk(&place, kind, &query(kind), None, |rows, total| {
+        resource::walk(place, kind, &query(kind), None, |rows, total| {
             bar.set_length(before + total);
             bar.inc(rows.len() as u64);
             for row in rows {

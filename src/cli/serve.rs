@@ -10,6 +10,7 @@ use crate::{
     app::App,
     config::{Config, ConfigArgs},
     identity::setup,
+    model::secret::Secret,
     server, store, telemetry,
 };
 
@@ -30,8 +31,8 @@ pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     }
     app.prepare_to_serve().await?;
     let listeners = server::bind(&app.config)?;
-    let setup_link = setup_link(&app).await?;
-    let banner = banner(&app.config, &listeners, setup_link.as_deref());
+    let setup = first_link(&app).await?;
+    let banner = banner(&app.config, &listeners, &setup);
 
     let mut stop = Signals::new()?;
     let mut running = server::start(app, listeners)?;
@@ -50,7 +51,34 @@ pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A new link for the first owner, unless there is or was one.
+/// What a server that starts tells of the set-up.
+enum SetupLink {
+    /// There is or was an owner.
+    Done,
+    /// This is the link that holds.
+    New(String),
+    /// Another server has printed the one that holds.
+    Elsewhere,
+}
+
+/// The link that a start prints. An embedded database has one server: each start has a link of its own. Of several
+/// servers that share one, the first prints a link, and the others leave it alone.
+async fn first_link(app: &App) -> Result<SetupLink, store::Error> {
+    if app.store.backend() == "sqlite" {
+        return Ok(setup_link(app).await?.map_or(SetupLink::Done, SetupLink::New));
+    }
+    if app.store.read(store::setup::is_done).await? {
+        return Ok(SetupLink::Done);
+    }
+    let secret = setup::mint_first_link(&app.store, app.clock.now()).await?;
+    Ok(secret.map_or(SetupLink::Elsewhere, |secret| SetupLink::New(address(app, &secret))))
+}
+
+fn address(app: &App, secret: &Secret) -> String {
+    format!("{}/setup?token={}", app.config.issuer(), secret.reveal())
+}
+
+/// A new link for the first owner, unless there is or was one; a link that was printed before holds no more.
 ///
 /// # Errors
 /// Only the store's.
@@ -59,10 +87,10 @@ pub async fn setup_link(app: &App) -> Result<Option<String>, store::Error> {
         return Ok(None);
     }
     let secret = setup::mint_link(&app.store, app.clock.now()).await?;
-    Ok(Some(format!("{}/setup?token={}", app.config.issuer(), secret.reveal())))
+    Ok(Some(address(app, &secret)))
 }
 
-fn banner(config: &Config, listeners: &server::Listeners, setup_link: Option<&str>) -> String {
+fn banner(config: &Config, listeners: &server::Listeners, setup: &SetupLink) -> String {
     let addresses: Vec<String> = listeners.addresses().iter().map(ToString::to_string).collect();
     let mut banner = format!(
         "\nKeyward {}\n  issuer:   {}\n  listens:  {}\n  database: {}\n",
@@ -71,10 +99,16 @@ fn banner(config: &Config, listeners: &server::Listeners, setup_link: Option<&st
         addresses.join(", "),
         config.database()
     );
-    if let Some(link) = setup_link {
-        banner.push_str(&format!(
-            "\nThere is no owner yet. Open this link within 24 hours to become the owner; it works once:\n\n  {link}\n"
-        ));
+    match setup {
+        SetupLink::Done => {}
+        SetupLink::New(link) => banner.push_str(&format!(
+            "\nThere is no owner yet. Open this link within 24 hours to become the owner; it works once, and a link that \
+             was printed before works no more:\n\n  {link}\n"
+        )),
+        SetupLink::Elsewhere => banner.push_str(
+            "\nThere is no owner yet. The link that a server on this database printed within the last 24 hours still \
+             works; keyward setup-link prints another, and that one works no more.\n",
+        ),
     }
     banner
 }

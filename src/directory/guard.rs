@@ -45,9 +45,12 @@ impl Holdings {
         scopes: &Scope,
     ) -> Result<Holdings, Refusal> {
         let mut acls = vec![acl.clone()];
-        for (n, key) in roles.iter().enumerate() {
-            let role = store::role::find(conn, key)?.ok_or_else(|| unknown_role(n, key))?;
-            acls.push(role.acl);
+        if !roles.is_empty() {
+            let found = store::role::by_keys(conn, roles)?;
+            if let Some(n) = roles.iter().position(|key| found.iter().all(|role| role.key != *key)) {
+                return Err(unknown_role(n, &roles[n]));
+            }
+            acls.extend(found.into_iter().map(|role| role.acl));
         }
         let scoped: Vec<String> = scopes
             .iter()

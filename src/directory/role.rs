@@ -24,6 +24,8 @@ use crate::{
 const RESOURCE: &str = "iam/roles";
 /// The most characters of a description.
 const MAX_DESCRIPTION: usize = 1000;
+/// What helps where a role that somebody has is deleted by itself.
+pub(super) const FORCE: &str = "; ?force=true takes it away from them";
 /// The most holders of a deleted role that its event names.
 const MAX_HOLDERS: i64 = 1000;
 
@@ -96,7 +98,8 @@ pub fn get(conn: &mut Conn, actor: &Actor, key: &str) -> Result<RoleDocument, Re
     Ok(document(&role))
 }
 
-/// Makes or replaces a role: members that are given replace, members that are absent stay.
+/// Makes or replaces a role: members that are given replace, members that are absent stay. What changes nothing leaves
+/// the version as it is, and no event.
 ///
 /// # Errors
 /// Everything that the catalogue [`Code`] says about preconditions, bodies, protection and escalation.
@@ -104,7 +107,7 @@ pub fn put(
     tx: &mut Tx<'_>,
     actor: &Actor,
     key: &str,
-    mut body: Map<String, Value>,
+    body: Map<String, Value>,
     precondition: &Precondition,
     require_precondition: bool,
     now: Timestamp,
@@ -112,6 +115,48 @@ pub fn put(
     tx.raise()?;
     actor.must(RESOURCE, "write", &Attributes::new())?;
     let stored = store::role::find(tx, key)?;
+    let draft = draft(tx, actor, key, stored, body, precondition, require_precondition, now)?;
+    let put = Put { document: document(&draft.role), created: draft.stored.is_none() };
+    write(tx, actor, &[draft], now)?;
+    Ok(put)
+}
+
+/// What a role becomes.
+#[derive(Clone, Debug)]
+pub(super) struct Draft {
+    /// As it is; none yet.
+    stored: Option<Role>,
+    /// As it will be.
+    role: Role,
+}
+
+impl Draft {
+    /// The role as it will be answered.
+    pub(super) fn document(&self) -> RoleDocument {
+        document(&self.role)
+    }
+
+    fn changes_nothing(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.etag == self.role.etag)
+    }
+}
+
+/// What a body makes of a role, which is stored like this or not there, where the actor may do that. Nothing is written.
+///
+/// # Errors
+/// As [`put`].
+#[allow(clippy::too_many_arguments)]
+pub(super) fn draft(
+    conn: &mut Conn,
+    actor: &Actor,
+    key: &str,
+    stored: Option<Role>,
+    mut body: Map<String, Value>,
+    precondition: &Precondition,
+    require_precondition: bool,
+    now: Timestamp,
+) -> Result<Draft, Refusal> {
+    actor.must(RESOURCE, "write", &Attributes::new())?;
     if role_key::is_system(key) {
         return Err(protected(key));
     }
@@ -161,27 +206,47 @@ pub fn put(
     {
         // a role that holds more than the actor does is not the actor's to change, not even to narrow it
         guard::may_define(actor, &stored.acl)?;
-        held_by_actor(tx, actor, &key)?;
+        held_by_actor(conn, actor, &key)?;
     }
     if stored.as_ref().is_none_or(|stored| stored.acl != role.acl) {
         guard::may_define(actor, &role.acl)?;
     }
-    role.updated_at = now;
-    role.etag = random_text::<12>();
-    let done = match &stored {
-        Some(stored) => store::role::update(tx, &role, &stored.etag)?,
-        None => {
-            store::role::insert(tx, &role)?;
-            true
-        }
-    };
-    if !done {
-        return Err(Refusal::new(Code::EtagMismatch, "somebody has changed it meanwhile; nothing was changed"));
+    if stored.as_ref().is_none_or(|stored| stored.description != role.description || stored.acl != role.acl) {
+        role.updated_at = now;
+        role.etag = random_text::<12>();
     }
-    let after = document(&role);
-    let action = if stored.is_some() { "role.update" } else { "role.create" };
-    audit::note(tx, actor, action, Target { kind: "role", id: &key }, &before, &json!(after), now)?;
-    Ok(Put { document: after, created: stored.is_none() })
+    Ok(Draft { stored, role })
+}
+
+/// Writes what roles become, those that are new together, and notes it.
+///
+/// # Errors
+/// [`Code::EtagMismatch`] where one is not as it was any more.
+pub(super) fn write(tx: &mut Tx<'_>, actor: &Actor, drafts: &[Draft], now: Timestamp) -> Result<(), Refusal> {
+    let new: Vec<Role> = drafts.iter().filter(|draft| draft.stored.is_none()).map(|draft| draft.role.clone()).collect();
+    store::role::insert_many(tx, &new).map_err(|error| match error {
+        store::Error::Conflict(_) => Refusal::new(Code::AlreadyExists, "somebody has made it meanwhile"),
+        other => other.into(),
+    })?;
+    for draft in drafts.iter().filter(|draft| !draft.changes_nothing()) {
+        let (before, after) = (draft.stored.as_ref().map(document), draft.document());
+        if let Some(stored) = &draft.stored
+            && !store::role::update(tx, &draft.role, &stored.etag)?
+        {
+            return Err(Refusal::new(Code::EtagMismatch, "somebody has changed it meanwhile; nothing was changed"));
+        }
+        let action = if before.is_some() { "role.update" } else { "role.create" };
+        audit::note(
+            tx,
+            actor,
+            action,
+            Target { kind: "role", id: &draft.role.key },
+            &json!(before),
+            &json!(after),
+            now,
+        )?;
+    }
+    Ok(())
 }
 
 /// Deletes a role; with `force` also where somebody has it, who then has it no more.
@@ -208,10 +273,8 @@ pub fn delete(
     let holders = store::identity::having_role(tx, key, 11)?;
     if !holders.is_empty() && !force {
         let many = if holders.len() > 10 { "more than 10".to_owned() } else { holders.len().to_string() };
-        let problem = Problem::new(
-            Code::RoleInUse,
-            format!("expected that nobody has the role, but {many} have; ?force=true takes it away from them"),
-        );
+        let problem =
+            Problem::new(Code::RoleInUse, format!("expected that nobody has the role, but {many} have{FORCE}"));
         // who they are is for whoever may read them
         let reads = |resource| actor.permissions.visibility(resource, "read") == Visibility::All;
         return Err(match reads("iam/principals") && reads("iam/clients") {

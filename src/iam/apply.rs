@@ -29,13 +29,16 @@ pub(super) const MAX_BODY: usize = 16 << 20;
 /// What is not there is made, what differs is changed, what is the same is left alone: applying the same again changes
 /// nothing. Every act needs its own permission besides, and `iam/roles:read`, `iam/clients:read` and
 /// `iam/principals:read` for the sections that there are. What is refused is told with its place, as
-/// `/principals/3/email`, and then nothing is changed.
+/// `/principals/3/email`, and then nothing is changed. An entry may say in `eTag` which version it was made of; where the
+/// server takes changes only under a precondition (`iam.require_if_match`), each entry that changes something has to, and
+/// nothing is pruned (428). At most 5,000 entries, and as many deletions.
 #[utoipa::path(
     post, path = "/resources/iam/apply", tag = "roles", operation_id = "applyDocument",
     params(
         ("dryRun" = Option<bool>, Query, description = "Change nothing, only tell what would be changed"),
         ("prune" = Option<bool>, Query, description = "Delete what is not described of the sections that are there: \
-            nothing that is built in, and not the caller")
+            nothing that is built in, and not the caller; all is refused where no owner would remain, or where somebody \
+            who stays has a role that goes")
     ),
     request_body = ApplyInput,
     responses((status = 200, body = Applied)),

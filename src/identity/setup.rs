@@ -52,6 +52,14 @@ pub async fn mint_link(store: &Store, now: Timestamp) -> Result<Secret, store::E
     Ok(secret)
 }
 
+/// The same where no link holds now; nothing where one does, which goes on to hold.
+pub async fn mint_first_link(store: &Store, now: Timestamp) -> Result<Option<Secret>, store::Error> {
+    let secret = Secret::generate(Kind::SetupLink);
+    let hash = secret.hash();
+    let made = store.write(move |tx| store::setup::mint_first_link(tx, &hash, now + LINK_LIFETIME, now)).await?;
+    Ok(made.then_some(secret))
+}
+
 /// Whether an owner can be made with this link now.
 pub async fn link_holds(store: &Store, now: Timestamp, link: &Secret) -> Result<bool, store::Error> {
     Ok(state(store, now, Some(link)).await?.is_ok())

@@ -32,6 +32,19 @@ async fn count(place: &Place) -> i64 {
 }
 
 #[tokio::test]
+async fn a_second_server_leaves_the_link_that_holds() {
+    let place = Place::new().await;
+    let first = mint_first_link(&place.store, NOW).await.unwrap().unwrap();
+    assert!(mint_first_link(&place.store, NOW + Duration::from_secs(3600)).await.unwrap().is_none());
+    assert!(link_holds(&place.store, NOW, &first).await.unwrap());
+    // one that has expired is replaced
+    let later = NOW + LINK_LIFETIME;
+    let second = mint_first_link(&place.store, later).await.unwrap().unwrap();
+    assert!(link_holds(&place.store, later, &second).await.unwrap());
+    assert!(!link_holds(&place.store, NOW, &first).await.unwrap());
+}
+
+#[tokio::test]
 async fn a_link_makes_the_owner_and_then_nothing_more() {
     let place = Place::new().await;
     let secret = link(&place).await;

@@ -114,7 +114,7 @@ impl<'o> Traits<'o> {
         add(self.secured, &[401, 403]);
         add(self.object, &[404]);
         add(self.conditional, &[409, 428]);
-        add(self.many, &[404, 409]);
+        add(self.many, &[404, 409, 428]);
         // whoever may send a version in the body may send a wrong one
         add(self.body || self.method == "post", &[413, 415]);
         add(self.body || self.once, &[422]);

@@ -4,7 +4,9 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 use super::{
-    Conn, Error, Tx, from_json,
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json,
     listing::{BOUND, Direction, Key, Listed, Page, Sort, Total},
     schema::audit_event,
     to_json,
@@ -87,7 +89,7 @@ impl Event {
 
 /// The row of an event.
 #[derive(Queryable, Selectable, Insertable, QueryableByName)]
-#[diesel(table_name = audit_event)]
+#[diesel(table_name = audit_event, treat_none_as_default_value = false)]
 pub(super) struct Row {
     id: String,
     at: i64,
@@ -127,9 +129,30 @@ impl TryFrom<Row> for Event {
     }
 }
 
-/// Adds an event.
+/// Rows that one statement adds; a database takes only so many values at once.
+const ROWS: usize = 500;
+
+/// Adds an event, or gathers it where the transaction does so.
 pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), Error> {
-    let row = Row {
+    if let Some(gathered) = &mut tx.gathered {
+        gathered.push(event.clone());
+        return Ok(());
+    }
+    diesel::insert_into(audit_event::table).values(row(event)?).execute(&mut **tx)?;
+    Ok(())
+}
+
+/// Adds many events with few statements.
+pub(super) fn insert_many(tx: &mut Tx<'_>, events: &[Event]) -> Result<(), Error> {
+    for some in events.chunks(ROWS) {
+        let rows = some.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        per_backend!(&mut **tx, conn => diesel::insert_into(audit_event::table).values(&rows).execute(conn))?;
+    }
+    Ok(())
+}
+
+fn row(event: &Event) -> Result<Row, Error> {
+    Ok(Row {
         id: event.id.clone(),
         at: event.at.millis(),
         action: event.action.clone(),
@@ -144,9 +167,7 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), Error> {
         target_id: event.target_id.clone(),
         changes: to_json(&event.changes)?,
         occurrences: event.occurrences,
-    };
-    diesel::insert_into(audit_event::table).values(row).execute(&mut **tx)?;
-    Ok(())
+    })
 }
 
 /// What to look for; everything that is set must fit.

@@ -85,7 +85,7 @@ pub struct Metadata {
 }
 
 /// A client.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Client {
     /// A UUID or slug; the `client_id`.
     pub id: String,
@@ -253,6 +253,12 @@ pub(super) fn insert_many(tx: &mut Tx<'_>, clients: &[Client]) -> Result<(), Err
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
     let row = client::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
     row.map(Client::try_from).transpose()
+}
+
+/// The clients with these ids, in no order; those that are not there are left out.
+pub fn by_ids(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Client>, Error> {
+    let rows: Vec<Row> = client::table.filter(client::id.eq_any(ids)).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(Client::try_from).collect()
 }
 
 /// Adds a client: `Conflict("id")` if the id is or was taken.

@@ -1,4 +1,4 @@
-//! Adds many rows at once, for trying out how lists and searches behave with them.
+//! Adds many rows at once.
 
 use diesel::connection::SimpleConnection;
 
@@ -15,7 +15,8 @@ use super::{
 /// Statements stay below the number of values that a database takes.
 const ROWS: usize = 1000;
 
-/// Adds principals with the keys of their roles; the ids must be fresh and the roles there.
+/// Adds principals with the keys of their roles, which must be there. `Conflict("id")` if an id is or was taken,
+/// `Conflict("email")` if an email is.
 pub fn principals(tx: &mut Tx<'_>, all: &[(Principal, Vec<String>)]) -> Result<(), Error> {
     for some in all.chunks(ROWS) {
         let rows: Vec<Principal> = some.iter().map(|(principal, _)| principal.clone()).collect();

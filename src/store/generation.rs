@@ -30,6 +30,9 @@ pub fn of_access(conn: &mut Conn, identity_id: &str) -> Result<Option<(i64, i64)
 
 /// Says that what an identity may do has changed: its roles, its list or its attributes.
 pub(super) fn raise_access(tx: &mut Tx<'_>, identity_id: &str) -> Result<(), Error> {
+    if tx.rehearsed {
+        return Ok(());
+    }
     diesel::update(identity::table.find(identity_id))
         .set(identity::access_version.eq(identity::access_version + 1))
         .execute(&mut **tx)?;
@@ -38,6 +41,9 @@ pub(super) fn raise_access(tx: &mut Tx<'_>, identity_id: &str) -> Result<(), Err
 
 /// Says that what a role allows has changed.
 pub(super) fn raise_roles(tx: &mut Tx<'_>) -> Result<(), Error> {
+    if tx.rehearsed {
+        return Ok(());
+    }
     diesel::update(role_generation::table.find(1))
         .set(role_generation::value.eq(role_generation::value + 1))
         .execute(&mut **tx)?;

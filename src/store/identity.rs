@@ -60,7 +60,7 @@ pub fn roles(conn: &mut Conn, id: &str) -> Result<Vec<String>, Error> {
 }
 
 /// The keys of the roles of many identities, each in order, by identity.
-pub(super) fn roles_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
+pub fn roles_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
     let rows: Vec<(String, String)> = identity_role::table
         .filter(identity_role::identity_id.eq_any(ids))
         .order((identity_role::identity_id, identity_role::role_key))
@@ -73,10 +73,11 @@ pub(super) fn roles_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, 
     Ok(roles)
 }
 
-/// Takes many ids with one statement; they must be fresh.
+/// Takes many ids with one statement; `Conflict("id")` if one of them is or was in use.
 pub(super) fn claim_many(tx: &mut Tx<'_>, kind: IdentityKind, ids: &[&str]) -> Result<(), Error> {
     let claimed: Vec<_> = ids.iter().map(|id| (identity::id.eq(*id), identity::kind.eq(kind.as_str()))).collect();
-    per_backend!(&mut **tx, conn => diesel::insert_into(identity::table).values(&claimed).execute(conn))?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(identity::table).values(&claimed).execute(conn))
+        .map_err(Error::conflict("id"))?;
     Ok(())
 }
 
@@ -90,19 +91,43 @@ pub(super) fn give_many(tx: &mut Tx<'_>, held: &[(String, String)]) -> Result<()
 
 /// Replaces an identity's roles; a key that is no role answers it.
 pub fn set_roles(tx: &mut Tx<'_>, id: &str, keys: &[String]) -> Result<Result<(), String>, Error> {
-    let known: Vec<String> = role::table.filter(role::key.eq_any(keys)).select(role::key).load(&mut **tx)?;
-    if let Some(unknown) = keys.iter().find(|key| !known.contains(key)) {
-        return Ok(Err(unknown.clone()));
-    }
+    let known = match known_roles(tx, keys)? {
+        Ok(known) => known,
+        Err(unknown) => return Ok(Err(unknown)),
+    };
     diesel::delete(identity_role::table.filter(identity_role::identity_id.eq(id))).execute(&mut **tx)?;
-    for key in &known {
-        diesel::insert_into(identity_role::table)
-            .values((identity_role::identity_id.eq(id), identity_role::role_key.eq(key)))
-            .execute(&mut **tx)?;
-    }
+    give(tx, id, known)?;
     generation::raise_access(tx, id)?;
     tx.raise()?;
     Ok(Ok(()))
+}
+
+/// Gives roles to an identity that was made in this transaction: nobody can have compiled what it may do, and it has
+/// none yet. A key that is no role answers it.
+pub fn give_first_roles(tx: &mut Tx<'_>, id: &str, keys: &[String]) -> Result<Result<(), String>, Error> {
+    let known = match known_roles(tx, keys)? {
+        Ok(known) => known,
+        Err(unknown) => return Ok(Err(unknown)),
+    };
+    give(tx, id, known)?;
+    tx.raise()?;
+    Ok(Ok(()))
+}
+
+fn known_roles(conn: &mut Conn, keys: &[String]) -> Result<Result<Vec<String>, String>, Error> {
+    if keys.is_empty() {
+        return Ok(Ok(Vec::new()));
+    }
+    let known: Vec<String> = role::table.filter(role::key.eq_any(keys)).select(role::key).load(conn)?;
+    Ok(match keys.iter().find(|key| !known.contains(key)) {
+        Some(unknown) => Err(unknown.clone()),
+        None => Ok(known),
+    })
+}
+
+fn give(tx: &mut Tx<'_>, id: &str, keys: Vec<String>) -> Result<(), Error> {
+    let held: Vec<(String, String)> = keys.into_iter().map(|key| (id.to_owned(), key)).collect();
+    if held.is_empty() { Ok(()) } else { give_many(tx, &held) }
 }
 
 /// What an identity may do: the union of its roles' lists and its own. The roles' keys come along.

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use diesel::Connection;
+use diesel::{Connection, connection::SimpleConnection};
 use tokio::sync::{Semaphore, watch};
 
 pub mod access;
@@ -72,20 +72,56 @@ pub enum Target {
 pub struct Tx<'c> {
     conn: &'c mut Conn,
     raised: bool,
+    /// It will be rolled back, and nobody shall wait for it.
+    rehearsed: bool,
+    /// Events of the audit log that are written together at the end.
+    gathered: Option<Vec<audit::Event>>,
 }
 
 impl<'c> Tx<'c> {
     fn new(conn: &'c mut Conn) -> Tx<'c> {
-        Tx { conn, raised: false }
+        Tx { conn, raised: false, rehearsed: false, gathered: None }
     }
 
     /// Says that this transaction changes something that processes keep in memory: the generation is raised with it.
     pub fn raise(&mut self) -> Result<(), Error> {
-        if !self.raised {
+        if !self.raised && !self.rehearsed {
             generation::raise(self.conn)?;
             self.raised = true;
         }
         Ok(())
+    }
+
+    /// Says that this transaction will be rolled back, whatever comes of it: from here on it touches none of the rows on
+    /// which all writers meet (generations, counts), so that on PostgreSQL nobody waits for it who does not write to the
+    /// very same objects. The embedded database has one writer, who is busy with it.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn rehearse(&mut self) -> Result<(), Error> {
+        if let Conn::Postgres(conn) = &mut *self.conn {
+            // read by the function that counts rows
+            conn.batch_execute("SET LOCAL keyward.rehearsal = 'on'")?;
+        }
+        self.rehearsed = true;
+        Ok(())
+    }
+
+    /// Gathers the events of the audit log from here on; [`Tx::write_events`] writes them together. For transactions that
+    /// do many things.
+    pub fn gather_events(&mut self) {
+        self.gathered.get_or_insert_default();
+    }
+
+    /// Writes the events that were gathered, with few statements.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn write_events(&mut self) -> Result<(), Error> {
+        match self.gathered.take() {
+            Some(events) if !self.rehearsed => audit::insert_many(self, &events),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -100,13 +136,18 @@ impl Tx<'_> {
         F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
         E: Failure,
     {
-        let mut raised = self.raised;
+        let (mut raised, rehearsed, mut gathered) = (self.raised, self.rehearsed, self.gathered.take());
+        let before = gathered.as_ref().map_or(0, Vec::len);
         let outcome: Result<T, Either<E>> = self.conn.transaction(|conn| {
-            let mut tx = Tx { conn, raised };
+            let mut tx = Tx { conn, raised, rehearsed, gathered: gathered.take() };
             let outcome = part(&mut tx);
-            raised = tx.raised;
+            (raised, gathered) = (tx.raised, tx.gathered);
             outcome.map_err(Either::Closure)
         });
+        if outcome.is_err() {
+            gathered.iter_mut().for_each(|events| events.truncate(before));
+        }
+        self.gathered = gathered;
         match outcome {
             Ok(value) => {
                 self.raised = raised;

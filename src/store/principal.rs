@@ -17,7 +17,7 @@ use crate::model::{
 };
 
 /// A principal.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
     /// A UUID; the `sub` of tokens.
     pub id: String,
@@ -190,10 +190,11 @@ pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Principa
     rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
 }
 
-/// Adds many new principals with few statements; their ids must be fresh.
+/// Adds many new principals with few statements; their ids are claimed already. `Conflict("email")` if an email is taken.
 pub(super) fn insert_many(tx: &mut Tx<'_>, principals: &[Principal]) -> Result<(), Error> {
     let rows = principals.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-    per_backend!(&mut **tx, conn => diesel::insert_into(principal::table).values(&rows).execute(conn))?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(principal::table).values(&rows).execute(conn))
+        .map_err(Error::conflict("email"))?;
     tx.raise()
 }
 
@@ -201,6 +202,20 @@ pub(super) fn insert_many(tx: &mut Tx<'_>, principals: &[Principal]) -> Result<(
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Principal>, Error> {
     let row = principal::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
     row.map(Principal::try_from).transpose()
+}
+
+/// The principals with these ids, in no order; those that are not there are left out.
+pub fn by_ids(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Principal>, Error> {
+    let rows: Vec<Row> = principal::table.filter(principal::id.eq_any(ids)).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(Principal::try_from).collect()
+}
+
+/// The principals with these emails, in whatever case they were typed, in no order.
+pub fn by_emails(conn: &mut Conn, emails: &[&str]) -> Result<Vec<Principal>, Error> {
+    let keys: Vec<String> = emails.iter().map(|email| crate::model::email::key(email)).collect();
+    let rows: Vec<Row> =
+        principal::table.filter(principal::email_key.eq_any(keys)).select(Row::as_select()).load(conn)?;
+    rows.into_iter().map(Principal::try_from).collect()
 }
 
 /// The principal with this email, in whatever case it was typed.

@@ -31,7 +31,7 @@ pub struct Role {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = role)]
+#[diesel(table_name = role, treat_none_as_default_value = false)]
 struct Row {
     key: String,
     description: Option<String>,
@@ -77,7 +77,7 @@ pub fn find(conn: &mut Conn, key: &str) -> Result<Option<Role>, Error> {
 }
 
 /// The roles with these keys, in no order.
-pub(super) fn by_keys(conn: &mut Conn, keys: &[String]) -> Result<Vec<Role>, Error> {
+pub fn by_keys(conn: &mut Conn, keys: &[String]) -> Result<Vec<Role>, Error> {
     let rows: Vec<Row> = role::table.filter(role::key.eq_any(keys)).select(Row::as_select()).load(conn)?;
     rows.into_iter().map(Role::try_from).collect()
 }
@@ -85,6 +85,19 @@ pub(super) fn by_keys(conn: &mut Conn, keys: &[String]) -> Result<Vec<Role>, Err
 /// Adds a role; `Conflict("key")` if there is one with its key.
 pub fn insert(tx: &mut Tx<'_>, role: &Role) -> Result<(), Error> {
     diesel::insert_into(role::table).values(row(role)?).execute(&mut **tx).map_err(Error::conflict("key"))?;
+    tx.raise()
+}
+
+/// Rows that one statement adds; a database takes only so many values at once.
+const ROWS: usize = 1000;
+
+/// Adds many roles with few statements; `Conflict("key")` if there is one with one of their keys.
+pub fn insert_many(tx: &mut Tx<'_>, roles: &[Role]) -> Result<(), Error> {
+    for some in roles.chunks(ROWS) {
+        let rows = some.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        per_backend!(&mut **tx, conn => diesel::insert_into(role::table).values(&rows).execute(conn))
+            .map_err(Error::conflict("key"))?;
+    }
     tx.raise()
 }
 

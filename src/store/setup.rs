@@ -37,6 +37,26 @@ pub fn mint_link(tx: &mut Tx<'_>, hash: &SecretHash, expires_at: Timestamp) -> R
     Ok(())
 }
 
+/// Makes a set-up link where none holds now; false where one does, which then goes on to. Exactly one of several that
+/// start at once makes one.
+pub fn mint_first_link(
+    tx: &mut Tx<'_>,
+    hash: &SecretHash,
+    expires_at: Timestamp,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    let expired = setup_link::table.filter(setup_link::expires_at.le(now.millis()));
+    let set = (setup_link::hash.eq(hash.as_str()), setup_link::expires_at.eq(expires_at.millis()));
+    if won(diesel::update(expired).set(set).execute(&mut **tx)?) {
+        return Ok(true);
+    }
+    let rows = per_backend!(&mut **tx, conn => diesel::insert_into(setup_link::table)
+        .values((setup_link::id.eq(1), setup_link::hash.eq(hash.as_str()), setup_link::expires_at.eq(expires_at.millis())))
+        .on_conflict_do_nothing()
+        .execute(conn))?;
+    Ok(won(rows))
+}
+
 /// Whether this is the set-up link that holds now.
 pub fn link_holds(conn: &mut Conn, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
     let stored: Option<String> = setup_link::table

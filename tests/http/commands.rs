@@ -110,6 +110,18 @@ async fn a_principal_is_created_listed_shown_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_client_that_is_made_is_printed_as_the_api_gives_it_with_its_secret() {
+    let data = new_data().await;
+    let run = |arguments: &[&str]| on(data.path(), arguments);
+    for extra in [&[][..], &["--auth-method", "none", "--redirect-uri", "http://localhost:3000/cb"][..]] {
+        let id = if extra.is_empty() { "jobs" } else { "page" };
+        let mut made = printed(&run(&[&["client", "create", "--id", id, "--name", "Jobs", "--json"], extra].concat()));
+        assert_eq!(made.as_object_mut().unwrap().remove("secret").is_some(), extra.is_empty());
+        assert_eq!(made, printed(&run(&["client", "show", id, "--json"])));
+    }
+}
+
+#[tokio::test]
 async fn what_is_wrong_with_a_command_is_told_and_is_exit_status_2() {
     let data = new_data().await;
     for (arguments, part) in [
@@ -163,7 +175,7 @@ async fn a_running_server_notices_at_once_what_was_done_on_its_database() {
         let request = request.header("authorization", basic("jobs", secret));
         send(request.form(&[("grant_type", "client_credentials")])).await
     };
-    let (first, second) = (made["client_secret"].as_str().unwrap(), second["secret"].as_str().unwrap());
+    let (first, second) = (made["secret"].as_str().unwrap(), second["secret"].as_str().unwrap());
     assert_eq!(token(first).await.outcome(), "200");
     let access = token(second).await.tokens().access_token;
 
@@ -206,14 +218,31 @@ async fn the_same_commands_go_over_http_with_a_token() {
     printed(&run(&["role", "create", "support:agent", "--permission", "iam/principals:read", "--json"]).await);
     let create = ["principal", "create", "--email", "ada@example.org", "--temporary-password", "--json"];
     let made = printed(&run(&create).await);
-    assert!(made["temporary_password"].is_string());
+    assert!(made["temporaryPassword"].is_string());
     let id = made["id"].as_str().unwrap();
+    let mut document = made.clone();
+    document.as_object_mut().unwrap().remove("temporaryPassword");
+    assert_eq!(document, owner.get(&format!("/resources/iam/principals/{id}")).await.object(200));
     let update = ["principal", "update", "ada@example.org", "--role", "support:agent", "--json"];
     assert_eq!(printed(&run(&update).await)["roles"], json!(["support:agent"]));
     let read = owner.get(&format!("/resources/iam/principals/{id}")).await.object(200);
     assert_eq!(printed(&run(&["principal", "show", id, "--json"]).await), read);
     let client = printed(&run(&["client", "create", "--id", "jobs", "--name", "Jobs", "--json"]).await);
-    assert!(client["client_secret"].is_string());
+    assert!(client["secret"].is_string());
+    let mut document = client.clone();
+    document.as_object_mut().unwrap().remove("secret");
+    assert_eq!(document, owner.get("/resources/iam/clients/jobs").await.object(200));
+    // ids that parsers of addresses take for places, or take something out of
+    for kind in ["principal", "client", "role"] {
+        for id in [".", "..", "", ".\t", "jo\nbs"] {
+            let shown = said(&run(&[kind, "show", id, "--json"]).await);
+            assert!(shown.0 == 1 && shown.1.contains("NOT_FOUND"), "{kind} {id:?}: {}", shown.1);
+            let deleted = said(&run(&[kind, "delete", id, "--yes"]).await);
+            assert!(deleted.0 == 1 && deleted.1.contains("NOT_FOUND"), "{kind} {id:?}: {}", deleted.1);
+        }
+    }
+    let made = said(&run(&["role", "create", ".."]).await);
+    assert!(made.0 == 2 && made.1.contains("ID_INVALID"), "{}", made.1);
     let secret = printed(&run(&["client", "secret", "create", "jobs", "--json"]).await);
     assert_eq!(said(&run(&["client", "secret", "delete", "jobs", secret["id"].as_str().unwrap(), "--yes"]).await).0, 0);
     assert_eq!(said(&run(&["client", "delete", "jobs", "--yes"]).await).0, 0);
@@ -309,6 +338,12 @@ async fn a_file_is_applied_as_a_whole_and_pruning_asks_first() {
     assert_eq!(said(&run(&["principal", "show", "ada@example.org"])).0, 0);
     assert_eq!(said(&run(&["apply", "house.toml", "--prune", "--yes"])).0, 0);
     assert_eq!(said(&run(&["principal", "show", "ada@example.org"])).0, 1);
+    // the last owner is not pruned: nothing is, and what helps is told
+    printed(&run(&["principal", "create", "--email", "owner@example.org", "--role", "system:owner", "--json"]));
+    printed(&run(&["principal", "create", "--email", "other@example.org", "--json"]));
+    let refused = said(&run(&["apply", "house.toml", "--prune", "--yes"]));
+    assert!(refused.0 == 1 && refused.1.contains("the file has to name one (LAST_OWNER)"), "{}", refused.1);
+    assert_eq!(said(&run(&["principal", "show", "other@example.org"])).0, 0);
     assert_eq!(said(&run(&["client", "show", "shop"])).0, 0, "only sections of the file");
 }
 
@@ -326,6 +361,16 @@ async fn files_are_exported_and_applied_over_http_as_well() {
     assert_eq!(again, (0, "0 created, 0 changed, 0 deleted, 3 unchanged\n".to_owned()));
     let file = said(&over_http(&app, &owner, &["export", "--only", "clients"]).await);
     assert!(file.0 == 0 && file.1.contains("id = \"shop\"") && file.1.contains("owner-service"), "{}", file.1);
+    // who may not read all of it gets nothing, not the beginning
+    let some = Api::holding(&app, "some", &["iam/roles:read"]).await;
+    for format in ["toml", "json"] {
+        let whole = over_http(&app, &some, &["export", "--format", format]).await;
+        assert_eq!((whole.status.code(), text(&whole).contains("PERMISSION_MISSING")), (Some(1), true));
+        assert!(whole.stdout.is_empty(), "{}", text(&whole));
+    }
+    let output = directory.path().join("out.toml");
+    let to_file = over_http(&app, &some, &["export", "--output", output.to_str().unwrap()]).await;
+    assert!(to_file.status.code() == Some(1) && !output.exists());
     let weak = Api::holding(&app, "weak", &["iam/roles:*", "iam/principals:*", "iam/clients:*"]).await;
     std::fs::write(path, "[[clients]]\nid = 'weak'\nroles = ['system:owner']\n").unwrap();
     let refused = said(&over_http(&app, &weak, &["apply", path]).await);

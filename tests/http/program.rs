@@ -124,7 +124,7 @@ async fn a_running_server_notices_what_the_command_line_does() {
     let served = Served::start("http", &[]).await;
     let made = served.run(&["client", "create", "--id", "jobs", "--name", "Jobs", "--json"]);
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-    let secret = made["client_secret"].as_str().unwrap();
+    let secret = made["secret"].as_str().unwrap();
     let request = http().build().unwrap().post(served.url("/oauth/token"));
     let request = request.header("authorization", basic("jobs", secret)).form(&[("grant_type", "client_credentials")]);
     assert_eq!(send(request).await.outcome(), "200");

@@ -94,7 +94,7 @@ pub struct CreateArgs {
     access_token_format: Format,
     #[command(flatten)]
     fields: FieldArgs,
-    /// Print JSON
+    /// Print the API's document as JSON, with a generated secret in the member secret
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -128,8 +128,8 @@ pub(super) async fn run(args: CreateArgs) -> anyhow::Result<()> {
     let new = build(&args, jwks.as_deref(), given.as_ref(), &policy, now)?;
     let secret = secret(&new.registered.client, &args, given);
     create(&app.store, &new, secret.as_ref(), &policy, now).await?;
-    let shown = json!(client::document(&new.registered));
-    print(&shown, secret.as_ref().filter(|_| !args.secret_stdin), &args);
+    let made = Place::Database(Database { app }).get(Of::Client, &new.registered.client.id).await?;
+    print(made, secret.as_ref().filter(|_| !args.secret_stdin), &args);
     Ok(())
 }
 
@@ -150,7 +150,12 @@ async fn create_over(server: Server, args: &CreateArgs, jwks: Option<&str>) -> a
         }
         false => None,
     };
-    print(&made, secret.as_ref(), args);
+    // the secret made a new version, which whoever may only write does not see
+    let made = match &secret {
+        Some(_) => place.get(Of::Client, &id).await.unwrap_or(made),
+        None => made,
+    };
+    print(made, secret.as_ref(), args);
     Ok(())
 }
 
@@ -307,26 +312,15 @@ async fn create(
     })
 }
 
-/// Prints a client's document, in the names of OpenID Connect Dynamic Client Registration.
-fn print(client: &Value, secret: Option<&SecretString>, args: &CreateArgs) {
+/// Prints a client's document, with the secret as one more member; or what an application has to be told, in the names of
+/// OAuth.
+fn print(mut client: Value, secret: Option<&SecretString>, args: &CreateArgs) {
     let secret = secret.map(|secret| secret.expose_secret());
-    let scopes: Vec<&str> = client["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if args.json {
-        let mut value = json!({
-            "client_id": client["id"],
-            "client_name": client["name"],
-            "redirect_uris": client["redirectUris"],
-            "post_logout_redirect_uris": client["postLogoutRedirectUris"],
-            "grant_types": client["grantTypes"],
-            "scope": scopes.join(" "),
-            "token_endpoint_auth_method": client["tokenEndpointAuthMethod"],
-            "resource_uris": client["resourceUris"],
-            "roles": client["roles"],
-        });
         if let Some(secret) = secret {
-            value["client_secret"] = secret.into();
+            client["secret"] = secret.into();
         }
-        return out::json(&value);
+        return out::json(&client);
     }
     let mut text = format!("client_id:     {}\n", client["id"].as_str().unwrap_or_default());
     if let Some(secret) = secret {

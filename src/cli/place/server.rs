@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use super::{Kind, database::told};
-use crate::{cli::Refused, directory::Precondition, server};
+use crate::{cli::Refused, directory::Precondition, model::problem::Code, server};
 
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,13 +39,25 @@ impl Server {
         Ok(Server { http, base, token })
     }
 
-    fn request(&self, method: Method, segments: &[&str], precondition: &Precondition) -> RequestBuilder {
+    fn request(
+        &self,
+        method: Method,
+        segments: &[&str],
+        precondition: &Precondition,
+    ) -> anyhow::Result<RequestBuilder> {
+        if let Some(id) = segments.iter().find(|id| !is_one_segment(id)) {
+            let id = crate::model::id::shown(id);
+            return Err(match method == Method::PUT {
+                true => told(400, Code::IdInvalid.as_str(), &format!("expected an id, got '{id}'"), &[], None),
+                false => told(404, Code::NotFound.as_str(), &format!("there is nothing with the id '{id}'"), &[], None),
+            });
+        }
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(["resources", "iam"]).extend(segments);
         }
         let request = self.http.request(method, url).bearer_auth(self.token.expose_secret());
-        match precondition {
+        Ok(match precondition {
             Precondition::None => request,
             Precondition::Exists => request.header(header::IF_MATCH, "*"),
             Precondition::Is(etags) => {
@@ -53,7 +65,7 @@ impl Server {
                 request.header(header::IF_MATCH, etags.join(", "))
             }
             Precondition::Absent => request.header(header::IF_NONE_MATCH, "*"),
-        }
+        })
     }
 
     /// The answer's document; null where it has none.
@@ -84,13 +96,13 @@ impl Server {
     }
 
     pub(super) async fn list(&self, kind: Kind, query: &str) -> anyhow::Result<Value> {
-        let mut request = self.request(Method::GET, &[kind.plural()], &Precondition::None).build()?;
+        let mut request = self.request(Method::GET, &[kind.plural()], &Precondition::None)?.build()?;
         request.url_mut().set_query(Some(query));
         self.send(RequestBuilder::from_parts(self.http.clone(), request)).await
     }
 
     pub(super) async fn get(&self, kind: Kind, id: &str) -> anyhow::Result<Value> {
-        self.send(self.request(Method::GET, &[kind.plural(), id], &Precondition::None)).await
+        self.send(self.request(Method::GET, &[kind.plural(), id], &Precondition::None)?).await
     }
 
     pub(super) async fn put(
@@ -100,7 +112,7 @@ impl Server {
         body: &Map<String, Value>,
         precondition: &Precondition,
     ) -> anyhow::Result<Value> {
-        self.send(self.request(Method::PUT, &[kind.plural(), id], precondition).json(body)).await
+        self.send(self.request(Method::PUT, &[kind.plural(), id], precondition)?.json(body)).await
     }
 
     pub(super) async fn delete(
@@ -110,7 +122,7 @@ impl Server {
         force: bool,
         precondition: &Precondition,
     ) -> anyhow::Result<()> {
-        let mut request = self.request(Method::DELETE, &[kind.plural(), id], precondition);
+        let mut request = self.request(Method::DELETE, &[kind.plural(), id], precondition)?;
         if force {
             request = request.query(&[("force", "true")]);
         }
@@ -125,31 +137,37 @@ impl Server {
         precondition: &Precondition,
     ) -> anyhow::Result<Value> {
         let act = if suspended { "suspend" } else { "unsuspend" };
-        self.send(self.request(Method::POST, &[kind.plural(), id, act], precondition)).await
+        self.send(self.request(Method::POST, &[kind.plural(), id, act], precondition)?).await
     }
 
     pub(super) async fn reset_password(&self, id: &str, precondition: &Precondition) -> anyhow::Result<Value> {
-        self.send(self.request(Method::POST, &["principals", id, "password", "reset"], precondition)).await
+        self.send(self.request(Method::POST, &["principals", id, "password", "reset"], precondition)?).await
     }
 
     pub(super) async fn secrets(&self, id: &str) -> anyhow::Result<Value> {
-        self.send(self.request(Method::GET, &["clients", id, "secrets"], &Precondition::None)).await
+        self.send(self.request(Method::GET, &["clients", id, "secrets"], &Precondition::None)?).await
     }
 
     pub(super) async fn add_secret(&self, id: &str, body: &Map<String, Value>) -> anyhow::Result<Value> {
         // whatever version it is now: nothing of it is replaced
-        self.send(self.request(Method::POST, &["clients", id, "secrets"], &Precondition::Exists).json(body)).await
+        self.send(self.request(Method::POST, &["clients", id, "secrets"], &Precondition::Exists)?.json(body)).await
     }
 
     pub(super) async fn delete_secret(&self, id: &str, secret: &str) -> anyhow::Result<()> {
-        let request = self.request(Method::DELETE, &["clients", id, "secrets", secret], &Precondition::Exists);
+        let request = self.request(Method::DELETE, &["clients", id, "secrets", secret], &Precondition::Exists)?;
         self.send(request).await.map(|_| ())
     }
 
     pub(super) async fn apply(&self, body: &Map<String, Value>, dry_run: bool, prune: bool) -> anyhow::Result<Value> {
-        let request = self.request(Method::POST, &["apply"], &Precondition::None).timeout(LONG);
+        let request = self.request(Method::POST, &["apply"], &Precondition::None)?.timeout(LONG);
         self.send(request.query(&json!({ "dryRun": dry_run, "prune": prune })).json(body)).await
     }
+}
+
+/// Whether a text can be written as one segment of a path that stays what it is: parsers of URLs take dots for places, and
+/// drop line breaks and tabs.
+fn is_one_segment(id: &str) -> bool {
+    !matches!(id, "" | "." | "..") && !id.chars().any(char::is_control)
 }
 
 async fn bounded(response: &mut Response) -> anyhow::Result<Vec<u8>> {
@@ -214,8 +232,13 @@ mod tests {
             ("support:agent", "/base/resources/iam/roles/support:agent"),
             ("../clients/x?y#z", "/base/resources/iam/roles/..%2Fclients%2Fx%3Fy%23z"),
         ] {
-            let request = server.request(Method::GET, &["roles", id], &Precondition::None).build().unwrap();
+            let request = server.request(Method::GET, &["roles", id], &Precondition::None).unwrap().build().unwrap();
             assert_eq!(request.url().as_str(), format!("https://id.example.org{path}"));
         }
+        for id in ["", ".", "..", ".\t", "\n..", "a\tb"] {
+            assert!(server.request(Method::GET, &["roles", id], &Precondition::None).is_err(), "{id:?}");
+        }
+        let dots = server.request(Method::GET, &["roles", "%2e%2E"], &Precondition::None).unwrap().build().unwrap();
+        assert_eq!(dots.url().path(), "/base/resources/iam/roles/%252e%252E");
     }
 }

@@ -42,7 +42,7 @@ pub struct CreateArgs {
     temporary_password: bool,
     #[command(flatten)]
     fields: FieldArgs,
-    /// Print JSON
+    /// Print the API's document as JSON, with a generated password in the member temporaryPassword
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -52,8 +52,8 @@ pub struct CreateArgs {
 /// Who was made.
 struct Made {
     id: String,
-    email: Option<String>,
-    name: Option<String>,
+    /// As the API answers it.
+    document: Value,
     /// The temporary password, and until when it can be used.
     temporary: Option<(SecretString, String)>,
 }
@@ -73,9 +73,9 @@ pub(super) async fn run(args: CreateArgs) -> anyhow::Result<()> {
         Place::Server(server) => create_over(server, &args).await?,
     };
     if args.json {
-        let mut value = json!({ "id": made.id, "email": made.email, "name": made.name });
+        let mut value = made.document;
         if let Some((password, _)) = &made.temporary {
-            value["temporary_password"] = password.expose_secret().into();
+            value["temporaryPassword"] = password.expose_secret().into();
         }
         out::json(&value);
         return Ok(());
@@ -141,11 +141,12 @@ async fn create(
             set_password(tx, &id, hash, until, now)?;
         }
         end_setup(tx, &id, &made.roles, now)?;
-        Ok(made)
+        // as it is with its password
+        principal::get(tx, &Actor::command_line(), &id)
     });
     let made: PrincipalDocument = written.await.map_err(refused)?;
     let temporary = temporary.zip(until.map(Timestamp::rfc3339));
-    Ok(Made { id: made.id, email: made.email, name: made.name, temporary })
+    Ok(Made { id: made.id.clone(), document: json!(made), temporary })
 }
 
 /// The first password of a principal that was made in the same transaction.
@@ -172,20 +173,21 @@ async fn create_over(server: Server, args: &CreateArgs) -> anyhow::Result<Made> 
     // UUIDs that lie together in the order in which they were made
     let id = id::generate(crate::clock::Clock::System.now());
     let place = Place::Server(server);
-    let made = place.put(Kind::Principal, &id, body(args)?, Precondition::Absent).await?;
-    let text = |name: &str| made[name].as_str().map(str::to_owned);
+    let mut made = place.put(Kind::Principal, &id, body(args)?, Precondition::Absent).await?;
     let temporary = match args.temporary_password {
         true => {
             let reset = place.reset_password(&id, crate::cli::resource::unchanged(&made, None)).await;
             let reset = reset.map_err(|error| {
                 error.context(format!("the principal {id} was made, but without a password: see reset-password"))
             })?;
+            // the password made a new version, which whoever may only write does not see
+            made = place.get(Kind::Principal, &id).await.unwrap_or(made);
             let password = reset["temporaryPassword"].as_str().unwrap_or_default();
             Some((password.to_owned().into(), reset["expiresAt"].as_str().unwrap_or_default().to_owned()))
         }
         false => None,
     };
-    Ok(Made { email: text("email"), name: text("name"), id, temporary })
+    Ok(Made { id, document: made, temporary })
 }
 
 /// What the command's user is told about a refusal, by the flag where there is one.

@@ -9,7 +9,7 @@ use super::{Kind, MAX_ENTRIES, too_many};
 use crate::{
     directory::{
         Refusal,
-        document::{escaped, kind},
+        document::{escaped, kind, take_etag},
     },
     model::{
         id,
@@ -17,8 +17,9 @@ use crate::{
     },
 };
 
-/// Sections of objects as they are to be. Each is as when it is put by itself, with its `key` or `id`, and without
-/// versions; `suspended` says whether it is. What is absent stays, null clears.
+/// Sections of objects as they are to be. Each is as when it is put by itself, with its `key` or `id`; `suspended` says
+/// whether it is. What is absent stays, null clears. An `eTag` (or `etag`) says that this version is meant: where another
+/// one is there, the file is refused.
 #[derive(Debug, ToSchema)]
 #[allow(dead_code)] // what describes the body; `Wanted` reads it
 pub struct ApplyInput {
@@ -50,9 +51,18 @@ pub(super) struct Entry {
     pub(super) place: String,
     /// Its id or key; a principal may be found by its email instead.
     pub(super) id: Option<String>,
-    /// Its members, without id and suspension.
+    /// The version that it is to be made of; none where whatever is there is meant.
+    pub(super) version: Option<String>,
+    /// Its members, without id, version and suspension.
     pub(super) body: Map<String, Value>,
     pub(super) suspended: Option<bool>,
+}
+
+impl Entry {
+    /// Its email, by which a principal may be found.
+    pub(super) fn email(&self) -> Option<&str> {
+        self.body.get("email").and_then(Value::as_str)
+    }
 }
 
 impl Wanted {
@@ -112,10 +122,14 @@ fn read(of: Kind, entry: Value, place: &str, max_bytes: usize) -> Result<Entry, 
             format!("expected at most {max_bytes} bytes, got {length}"),
         )));
     }
-    // what was read can be applied; a file says what is to be, whatever version is there
-    for version in ["eTag", "etag"] {
-        body.remove(version);
-    }
+    let version = take_etag(&mut body).map_err(|refusal| {
+        let problem = refusal.problem();
+        let (pointer, message) = match problem.errors.into_iter().next() {
+            Some(fault) => (fault.pointer.unwrap_or_default(), fault.message),
+            None => (String::new(), problem.detail),
+        };
+        Box::new(at(problem.code, format!("{place}{pointer}"), message))
+    })?;
     let suspended = match body.remove("suspended") {
         None => None,
         Some(Value::Bool(suspended)) if of != Kind::Role => Some(suspended),
@@ -140,7 +154,7 @@ fn read(of: Kind, entry: Value, place: &str, max_bytes: usize) -> Result<Entry, 
             return Err(Box::new(at(Code::FieldMalformed, format!("{place}/{}", of.key()), message)));
         }
     };
-    Ok(Entry { kind: of, place: place.to_owned(), id, body, suspended })
+    Ok(Entry { kind: of, place: place.to_owned(), id, version, body, suspended })
 }
 
 pub(super) fn at(code: Code, pointer: impl Into<String>, message: impl Into<String>) -> Fault {

@@ -2,9 +2,13 @@
 //! same is left alone, all in one transaction.
 //!
 //! The difference is found by doing it: each entry goes through the same act as a single change would, with its rules
-//! and its audit event, and one that turns out to change nothing is undone (a savepoint), so that applying a file twice
-//! writes nothing the second time. Members that an entry does not name stay as they are. Secrets and passwords are no
-//! members, so a file cannot hold them.
+//! and its audit event, so that applying a file twice writes nothing the second time. Members that an entry does not name
+//! stay as they are. Secrets and passwords are no members, so a file cannot hold them.
+//!
+//! Other administrators wait for it, so it is to be short: entries are read, made and noted some hundred at a time
+//! (within a savepoint), and one by one only where one of them is refused, which tells which. A dry run is the same,
+//! rolled back, but waits for nobody and lets nobody wait ([`store::Tx::rehearse`]); so it may differ from what is done
+//! afterwards.
 
 use std::sync::Arc;
 
@@ -30,7 +34,7 @@ pub use file::{ApplyInput, Wanted};
 pub use portable::{Kind, portable};
 
 /// The most entries of one file, and the most objects that one file deletes.
-pub const MAX_ENTRIES: usize = 10_000;
+pub const MAX_ENTRIES: usize = 5_000;
 
 /// How it is to be done.
 #[derive(Clone, Debug)]

@@ -1,17 +1,18 @@
 //! One step after the other, until all are done or none of those that are left can be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    Applied, Kind, MAX_ENTRIES, Options, Progress, Wanted,
+    Applied, AppliedChange, Kind, MAX_ENTRIES, Options, Progress, Wanted,
     act::{self, Step},
     file::{Entry, at},
     too_many,
 };
 use crate::{
-    directory::{Actor, Refusal, client, principal},
+    directory::{Actor, Refusal, actor::missing, client, principal, role},
     model::{
-        id,
+        email, id,
+        permission::Visibility,
         problem::{Code, Fault, Problem},
         role_key,
     },
@@ -26,6 +27,11 @@ const MAX_PASSES: usize = 4;
 /// The most faults that are told.
 const MAX_FAULTS: usize = 100;
 
+/// How many steps of one kind are taken together.
+const TOGETHER: usize = 200;
+/// Emails that are looked for together.
+const EMAILS: usize = 1000;
+
 /// Carries out what is wanted, in this transaction.
 ///
 /// # Errors
@@ -37,12 +43,15 @@ pub(super) fn carry_out(
     options: &Options,
     progress: &Progress,
 ) -> Result<Applied, Refusal> {
-    // before the first savepoint: administrators' writes wait for this one, and what one step undoes is not this
-    tx.raise()?;
-    let mut pending = Vec::with_capacity(wanted.entries.len());
-    for entry in &wanted.entries {
-        pending.push(Step::Put(entry, identified(tx, entry, options)?));
+    permitted(actor, wanted)?;
+    match options.dry_run {
+        // what is not kept holds up nobody
+        true => tx.rehearse()?,
+        // before the first savepoint: administrators' writes wait for this one, and what one step undoes is not this
+        false => tx.raise()?,
     }
+    tx.gather_events();
+    let mut pending = puts(tx, actor, wanted, options)?;
     if options.prune {
         let superfluous = superfluous(tx, actor, wanted, &pending)?;
         pending.extend(superfluous);
@@ -52,25 +61,26 @@ pub(super) fn carry_out(
     for pass in 1.. {
         let (mut left, mut faults, mut lasting) = (Vec::new(), Vec::new(), false);
         let before = pending.len();
-        for step in pending {
-            match act::take(tx, actor, &step, options) {
-                Ok(Some(change)) => {
-                    match change.action {
-                        "created" => applied.created += 1,
-                        "deleted" => applied.deleted += 1,
-                        _ => applied.changed += 1,
+        for steps in pending.chunk_by(Step::is_like).flat_map(|alike| alike.chunks(TOGETHER)) {
+            for (step, outcome) in steps.iter().zip(together(tx, actor, steps, options)?) {
+                match outcome {
+                    Ok(Some(change)) => {
+                        match change.action {
+                            "created" => applied.created += 1,
+                            "deleted" => applied.deleted += 1,
+                            _ => applied.changed += 1,
+                        }
+                        applied.changes.push(change);
                     }
-                    applied.changes.push(change);
+                    Ok(None) => applied.unchanged += 1,
+                    Err(problem) => {
+                        lasting |= !may_pass(problem.code);
+                        faults.extend(placed(step, problem));
+                        left.push(step.clone());
+                    }
                 }
-                Ok(None) => applied.unchanged += 1,
-                Err(Refusal::Problem(problem)) => {
-                    lasting |= !may_pass(problem.code);
-                    faults.extend(placed(&step, *problem));
-                    left.push(step);
-                }
-                Err(store) => return Err(store),
             }
-            progress(total - left.len().min(total), total);
+            progress(applied.changes.len() + applied.unchanged, total);
         }
         if left.is_empty() {
             break;
@@ -82,7 +92,42 @@ pub(super) fn carry_out(
         }
         pending = left;
     }
+    tx.write_events()?;
     Ok(applied)
+}
+
+/// What became of each of some steps of one kind.
+type Outcomes = Vec<Result<Option<AppliedChange>, Problem>>;
+
+/// Takes some steps at once; where one of them is refused, each by itself.
+fn together(tx: &mut Tx<'_>, actor: &Actor, steps: &[Step<'_>], options: &Options) -> Result<Outcomes, Refusal> {
+    match tx.attempt(|tx| act::take(tx, actor, steps, options)) {
+        Ok(changes) => return Ok(changes.into_iter().map(Ok).collect()),
+        Err(Refusal::Problem(problem)) if steps.len() == 1 => return Ok(vec![Err(*problem)]),
+        Err(Refusal::Problem(_)) => {}
+        Err(store) => return Err(store),
+    }
+    let mut outcomes = Vec::with_capacity(steps.len());
+    for step in steps.chunks(1) {
+        outcomes.append(&mut together(tx, actor, step, options)?);
+    }
+    Ok(outcomes)
+}
+
+/// Whether the actor may read what the file is about. Asked before anything is looked for: otherwise what is answered
+/// would tell who is there.
+fn permitted(actor: &Actor, wanted: &Wanted) -> Result<(), Refusal> {
+    let sees = |kind: &Kind| actor.permissions.visibility(kind.resource(), "read") != Visibility::None;
+    let faults: Vec<Fault> = wanted
+        .sections
+        .iter()
+        .filter(|kind| !sees(kind))
+        .map(|kind| {
+            let message = missing(kind.resource(), "read").problem().detail;
+            at(Code::PermissionMissing, format!("/{}", kind.plural()), message)
+        })
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(Problem::of(faults).into()) }
 }
 
 /// Whether what refuses a step may be gone when the others are done.
@@ -90,35 +135,56 @@ fn may_pass(code: Code) -> bool {
     matches!(code, Code::EmailInUse | Code::ResourceUriInUse | Code::LastOwner | Code::RoleInUse | Code::UnknownRole)
 }
 
-/// The id of an entry: what it says, or that of the principal with its email, or a new one.
-fn identified(tx: &mut Tx<'_>, entry: &Entry, options: &Options) -> Result<String, Refusal> {
-    if let Some(id) = &entry.id {
-        return Ok(id.clone());
+/// The entries with their ids: what they say, or that of the principal with their email, or a new one. Somebody whom the
+/// actor may not see is not found.
+fn puts<'w>(tx: &mut Tx<'_>, actor: &Actor, wanted: &'w Wanted, options: &Options) -> Result<Vec<Step<'w>>, Refusal> {
+    let nameless = wanted.entries.iter().filter(|entry| entry.id.is_none());
+    let emails: Vec<&str> = nameless.filter_map(Entry::email).collect();
+    let mut known = HashMap::new();
+    for some in emails.chunks(EMAILS) {
+        let found = principal::Stored::find_many(tx, &[], some)?;
+        let seen = found.into_iter().filter(|stored| stored.seen(actor).is_some());
+        known.extend(seen.filter_map(|stored| Some((email::key(stored.email()?), stored.id().to_owned()))));
     }
-    let email = entry.body.get("email").and_then(|email| email.as_str()).unwrap_or_default();
-    Ok(match store::principal::find_by_email(tx, email)? {
-        Some(principal) => principal.id,
-        None => id::generate(options.now),
-    })
+    let id = |entry: &Entry| match (&entry.id, entry.email()) {
+        (Some(id), _) => id.clone(),
+        (None, Some(address)) if known.contains_key(&email::key(address)) => known[&email::key(address)].clone(),
+        _ => id::generate(options.now),
+    };
+    Ok(wanted.entries.iter().map(|entry| Step::Put(entry, id(entry))).collect())
 }
 
 /// The faults of a step at their place in the file.
 fn placed(step: &Step<'_>, problem: Problem) -> Vec<Fault> {
     let (place, what) = match step {
-        Step::Put(entry, id) => (entry.place.clone(), format!("{} {}", entry.kind.singular(), id::shown(id))),
+        // by what the file calls it
+        Step::Put(entry, id) => {
+            let called = entry.id.as_deref().or(entry.email()).unwrap_or(id);
+            (entry.place.clone(), format!("{} {}", entry.kind.singular(), id::shown(called)))
+        }
         Step::Delete(kind, id) => {
             (format!("/{}", kind.plural()), format!("deleting {} {}", kind.singular(), id::shown(id)))
         }
     };
+    // what helps where one object is deleted by itself is of no use here
+    let here = |message: &str| match (problem.code, step) {
+        (Code::RoleInUse, _) => format!("{}; the file has to take it from them, or to name it", without_force(message)),
+        (Code::LastOwner, Step::Delete(..)) => format!("{message}; the file has to name one"),
+        _ => message.to_owned(),
+    };
     if problem.errors.is_empty() {
-        return vec![at(problem.code, place, format!("{what}: {}", problem.detail))];
+        return vec![at(problem.code, place, format!("{what}: {}", here(&problem.detail)))];
     }
-    let faults = problem.errors.into_iter().map(|fault| Fault {
-        message: format!("{what}: {}", fault.message),
+    let faults = problem.errors.iter().cloned().map(|fault| Fault {
+        message: format!("{what}: {}", here(&fault.message)),
         pointer: Some(format!("{place}{}", fault.pointer.unwrap_or_default())),
         ..fault
     });
     faults.collect()
+}
+
+fn without_force(message: &str) -> &str {
+    message.strip_suffix(role::FORCE).unwrap_or(message)
 }
 
 /// What is there and may be seen, but is not in the file, of the sections that it has: identities before roles. Nothing

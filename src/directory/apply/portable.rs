@@ -35,6 +35,15 @@ impl Kind {
         }
     }
 
+    /// What permissions call them.
+    pub(super) const fn resource(self) -> &'static str {
+        match self {
+            Kind::Role => "iam/roles",
+            Kind::Client => "iam/clients",
+            Kind::Principal => "iam/principals",
+        }
+    }
+
     /// The member of a document by which it is found.
     pub const fn key(self) -> &'static str {
         match self {

@@ -22,6 +22,7 @@ mod tests;
 
 pub use document::{ClientDocument, ClientProperties, document};
 pub use input::ClientInput;
+pub(super) use put::put_over;
 pub use put::{check_new, put};
 pub use roles::{ClientRolesInput, set_roles};
 pub use suspension::{suspend, unsuspend};
@@ -80,7 +81,7 @@ impl Policy {
 }
 
 /// A client with what lies in other tables.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Registered {
     /// Its row.
     pub client: Client,
@@ -91,7 +92,7 @@ pub struct Registered {
 }
 
 /// The client with this id; a text that cannot be one is nobody's.
-fn find(conn: &mut Conn, id: &str) -> Result<Option<Registered>, store::Error> {
+pub(super) fn find(conn: &mut Conn, id: &str) -> Result<Option<Registered>, store::Error> {
     if id::client(id).is_err() {
         return Ok(None);
     }
@@ -100,6 +101,31 @@ fn find(conn: &mut Conn, id: &str) -> Result<Option<Registered>, store::Error> {
     let resources = store::client::resources(conn, id)?;
     let roles = store::identity::roles(conn, id)?;
     Ok(Some(Registered { client, resources, roles }))
+}
+
+/// Those of these clients that are there, in no order.
+pub(super) fn find_many(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Registered>, store::Error> {
+    let ids: Vec<&str> = ids.iter().copied().filter(|id| id::client(id).is_ok()).collect();
+    let clients = if ids.is_empty() { Vec::new() } else { store::client::by_ids(conn, &ids)? };
+    let ids: Vec<&str> = clients.iter().map(|client| client.id.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (mut served, mut held) = (store::client::resources_of(conn, &ids)?, store::identity::roles_of(conn, &ids)?);
+    let found = clients.iter().map(|client| {
+        let (resources, roles) = (served.remove(&client.id), held.remove(&client.id));
+        Registered {
+            client: client.clone(),
+            resources: resources.unwrap_or_default(),
+            roles: roles.unwrap_or_default(),
+        }
+    });
+    Ok(found.collect())
+}
+
+/// The document of a client, if the actor may see it.
+pub(super) fn seen(actor: &Actor, found: &Registered) -> Option<ClientDocument> {
+    actor.may(RESOURCE, "read", &found.client.access_attributes).then(|| document(found))
 }
 
 /// The client that the actor asks about; what an actor may not read is not there.

@@ -26,7 +26,8 @@ use crate::{
 /// Members of the answer that cannot be set.
 const READ_ONLY: [&str; 5] = ["id", "type", "suspendedAt", "systemClient", "createdAt"];
 
-/// Makes a client, or replaces the members that are given; members that are absent stay.
+/// Makes a client, or replaces the members that are given; members that are absent stay. What changes nothing leaves the
+/// version as it is, and no event.
 ///
 /// # Errors
 /// Everything that the catalogue [`Code`] says about preconditions, bodies, protection, conflicts and escalation.
@@ -34,13 +35,29 @@ pub fn put(
     tx: &mut Tx<'_>,
     actor: &Actor,
     id: &str,
-    mut body: Map<String, Value>,
+    body: Map<String, Value>,
     precondition: &Precondition,
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Put<ClientDocument>, Refusal> {
     tx.raise()?;
     let stored = find(tx, id)?;
+    put_over(tx, actor, id, stored, body, precondition, policy, now)
+}
+
+/// The same of a client that is stored like this, or not there.
+#[allow(clippy::too_many_arguments)]
+pub(in crate::directory) fn put_over(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    id: &str,
+    stored: Option<Registered>,
+    mut body: Map<String, Value>,
+    precondition: &Precondition,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Put<ClientDocument>, Refusal> {
+    tx.raise()?;
     match &stored {
         Some(found) => permit(actor, found, "write")?,
         None => {
@@ -65,6 +82,9 @@ pub fn put(
     let holds = holdings(tx, &after)?;
     guard::may_give(actor, id, &held, &holds)?;
     without_asking(actor, &after.client)?;
+    if let Some(found) = stored.as_ref().filter(|found| **found == after) {
+        return Ok(Put { document: document::document(found), created: false });
+    }
     write(tx, stored.as_ref(), after, actor, now)
 }
 
@@ -143,14 +163,20 @@ fn write(
         })?,
     }
     let client = &after.client;
-    if stored.is_none_or(|before| before.resources != after.resources) {
+    let resources = stored.map(|before| before.resources.as_slice()).unwrap_or_default();
+    if resources != after.resources {
         set_resources(tx, &client.id, &after.resources)?;
     }
-    if stored.is_none_or(|before| before.roles != after.roles) {
-        // each was found when the guard asked what it allows
-        store::identity::set_roles(tx, &client.id, &after.roles)?.map_err(|key| guard::unknown_role(0, &key))?;
+    // each was found when the guard asked what it allows
+    let unknown = |key: String| guard::unknown_role(0, &key);
+    match stored {
+        None => store::identity::give_first_roles(tx, &client.id, &after.roles)?.map_err(unknown)?,
+        Some(before) if before.roles != after.roles => {
+            store::identity::set_roles(tx, &client.id, &after.roles)?.map_err(unknown)?;
+        }
+        Some(_) => {}
     }
-    if !client.auth_method.has_secret() {
+    if stored.is_some() && !client.auth_method.has_secret() {
         // none lies in wait until somebody changes the method back
         store::client_secret::delete_all(tx, &client.id)?;
     }

@@ -1,5 +1,7 @@
 //! Principals: read, made, changed, suspended, deleted; their passwords and sessions.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -29,6 +31,7 @@ pub use document::{PrincipalDocument, PrincipalInput, RolesInput, TemporaryPassw
 pub use password::{NewPassword, may_reset_password, reset_password};
 pub use properties::Properties;
 pub use put::put;
+pub(super) use put::{draft, write};
 pub use roles::set_roles;
 pub use suspension::{suspend, unsuspend};
 
@@ -48,13 +51,44 @@ pub struct Terms {
 
 /// A principal that is there, with its roles.
 #[derive(Clone, Debug)]
-struct Stored {
+pub(super) struct Stored {
     principal: Principal,
     roles: Vec<String>,
 }
 
 impl Stored {
-    fn find(conn: &mut Conn, id: &str) -> Result<Option<Stored>, store::Error> {
+    /// Those of these that are there, in no order; `emails` name some, too.
+    pub(super) fn find_many(conn: &mut Conn, ids: &[&str], emails: &[&str]) -> Result<Vec<Stored>, store::Error> {
+        let mut principals = if ids.is_empty() { Vec::new() } else { store::principal::by_ids(conn, ids)? };
+        if !emails.is_empty() {
+            let named = store::principal::by_emails(conn, emails)?;
+            principals.extend(named.into_iter().filter(|named| !ids.contains(&named.id.as_str())));
+        }
+        let ids: Vec<&str> = principals.iter().map(|principal| principal.id.as_str()).collect();
+        let mut roles = if ids.is_empty() { HashMap::new() } else { store::identity::roles_of(conn, &ids)? };
+        let found = principals.into_iter().map(|principal| {
+            let roles = roles.remove(&principal.id).unwrap_or_default();
+            Stored { principal, roles }
+        });
+        Ok(found.collect())
+    }
+
+    /// What it is called.
+    pub(super) fn id(&self) -> &str {
+        &self.principal.id
+    }
+
+    /// Its email.
+    pub(super) fn email(&self) -> Option<&str> {
+        self.principal.email.as_deref()
+    }
+
+    /// Its document, if the actor may see it.
+    pub(super) fn seen(&self, actor: &Actor) -> Option<PrincipalDocument> {
+        actor.may(RESOURCE, "read", &self.principal.access_attributes).then(|| self.document())
+    }
+
+    pub(super) fn find(conn: &mut Conn, id: &str) -> Result<Option<Stored>, store::Error> {
         // the row first: with roles that are newer than its version the version does not match, and that is safe
         let Some(principal) = store::principal::find(conn, id)? else { return Ok(None) };
         let roles = store::identity::roles(conn, &principal.id)?;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     PrincipalDocument, PrincipalInput, RESOURCE, Stored, Terms,
     document::{MIRRORED, READ_ONLY, document},
-    give, in_use, note,
+    in_use, note,
     properties::{self, fault},
     roles, save, text,
 };
@@ -16,16 +16,17 @@ use crate::{
         permission::{Acl, Attributes},
         problem::{Code, Fault, Problem},
         role_key,
-        secret::random_text,
+        time::Timestamp,
     },
-    store::{self, Tx, principal::Principal},
+    store::{self, Conn, Tx, principal::Principal},
 };
 
 /// The most keys of attributes, and the most values of each.
 const MAX_ATTRIBUTES: usize = 50;
 const MAX_VALUES: usize = 100;
 
-/// Makes or changes a principal: members that are given replace, members that are absent stay.
+/// Makes or changes a principal: members that are given replace, members that are absent stay. What changes nothing
+/// leaves the version as it is, and no event.
 ///
 /// # Errors
 /// Everything that the catalogue [`Code`] says about ids, preconditions, bodies, emails, escalation and the last owner.
@@ -33,12 +34,50 @@ pub fn put(
     tx: &mut Tx<'_>,
     actor: &Actor,
     id: &str,
-    mut given: Map<String, Value>,
+    given: Map<String, Value>,
     terms: &Terms,
 ) -> Result<Put<PrincipalDocument>, Refusal> {
     tx.raise()?;
     let id = id::principal(id).map_err(|fault| Refusal::new(Code::IdInvalid, fault))?;
     let stored = Stored::find(tx, &id)?;
+    let draft = draft(tx, actor, id, stored, given, terms)?;
+    let put = Put { document: draft.document(), created: draft.stored.is_none() };
+    let document = write(tx, actor, vec![draft], terms.now)?.pop().unwrap_or(put.document);
+    Ok(Put { document, ..put })
+}
+
+/// What a principal becomes.
+#[derive(Clone, Debug)]
+pub(in crate::directory) struct Draft {
+    /// As it is; none yet.
+    stored: Option<Stored>,
+    principal: Principal,
+    roles: Vec<String>,
+}
+
+impl Draft {
+    fn document(&self) -> PrincipalDocument {
+        document(&self.principal, &self.roles)
+    }
+
+    fn changes_nothing(&self) -> bool {
+        self.stored.as_ref().is_some_and(|stored| stored.principal == self.principal && stored.roles == self.roles)
+    }
+}
+
+/// What a body makes of a principal, which is stored like this or not there, where the actor may do that. Nothing is
+/// written.
+///
+/// # Errors
+/// As [`put`], but for what only shows when it is written.
+pub(in crate::directory) fn draft(
+    conn: &mut Conn,
+    actor: &Actor,
+    id: String,
+    stored: Option<Stored>,
+    mut given: Map<String, Value>,
+    terms: &Terms,
+) -> Result<Draft, Refusal> {
     if let Some(stored) = &stored {
         actor.must(RESOURCE, "write", &stored.principal.access_attributes)?;
     }
@@ -53,7 +92,7 @@ pub fn put(
     let input = read(given, &id, stored.is_some(), known.as_object().cloned().unwrap_or_default())?;
     let mut principal = match &stored {
         Some(stored) => stored.principal.clone(),
-        None => Principal { etag: String::new(), ..Principal::new(id.clone(), None, terms.now) },
+        None => Principal::new(id, None, terms.now),
     };
     let keys = input.roles.clone().map(Option::unwrap_or_default);
     apply(&mut principal, input)?;
@@ -62,26 +101,48 @@ pub fn put(
         None => stored.as_ref().map(|stored| stored.roles.clone()).unwrap_or_default(),
     };
     actor.must(RESOURCE, "write", &principal.access_attributes)?;
-    guarded(tx, actor, stored.as_ref(), &principal, &roles)?;
+    guarded(conn, actor, stored.as_ref(), &principal, &roles)?;
+    Ok(Draft { stored, principal, roles })
+}
 
-    let Some(stored) = stored else {
-        principal.etag = random_text::<12>();
-        store::principal::insert(tx, &principal).map_err(in_use)?;
-        give(tx, &id, &roles)?;
-        let after = document(&principal, &roles);
-        note(tx, actor, "principal.create", &id, &Value::Null, &json!(after), terms.now)?;
-        return Ok(Put { document: after, created: true });
-    };
-    // an owner without an email signs in no more
-    let lost_owner = roles::loses_owner(&stored.roles, &roles)
-        || (stored.principal.email.is_some()
-            && principal.email.is_none()
-            && roles.iter().any(|r| r == role_key::OWNER));
-    let document = save(tx, actor, "principal.update", &stored, principal, roles, terms.now)?;
-    if lost_owner {
-        guard::owner_remains(tx)?;
+/// Writes what principals become, those that are new together, and notes it; the documents as they are then.
+///
+/// # Errors
+/// [`Code::EmailInUse`], [`Code::IdInUse`], [`Code::LastOwner`], [`Code::EtagMismatch`].
+pub(in crate::directory) fn write(
+    tx: &mut Tx<'_>,
+    actor: &Actor,
+    drafts: Vec<Draft>,
+    now: Timestamp,
+) -> Result<Vec<PrincipalDocument>, Refusal> {
+    let new = drafts.iter().filter(|draft| draft.stored.is_none());
+    // each role was found when the guard asked what it allows
+    let new: Vec<_> = new.map(|draft| (draft.principal.clone(), draft.roles.clone())).collect();
+    store::fill::principals(tx, &new).map_err(in_use)?;
+    let mut documents = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        if draft.changes_nothing() {
+            documents.push(draft.document());
+            continue;
+        }
+        let Draft { stored, principal, roles } = draft;
+        let Some(stored) = stored else {
+            let after = document(&principal, &roles);
+            note(tx, actor, "principal.create", &principal.id, &Value::Null, &json!(after), now)?;
+            documents.push(after);
+            continue;
+        };
+        // an owner without an email signs in no more
+        let lost_owner = roles::loses_owner(&stored.roles, &roles)
+            || (stored.principal.email.is_some()
+                && principal.email.is_none()
+                && roles.iter().any(|r| r == role_key::OWNER));
+        documents.push(save(tx, actor, "principal.update", &stored, principal, roles, now)?);
+        if lost_owner {
+            guard::owner_remains(tx)?;
+        }
     }
-    Ok(Put { document, created: false })
+    Ok(documents)
 }
 
 /// The body in its type. What belongs to the server may be written back unchanged; of a principal that is not there yet,
@@ -212,13 +273,13 @@ fn check_attributes(attributes: &Attributes) -> Result<(), String> {
 
 /// Nobody but owners writes to owners; and what could be used to take the identity over is weighed besides.
 fn guarded(
-    tx: &mut Tx<'_>,
+    conn: &mut Conn,
     actor: &Actor,
     stored: Option<&Stored>,
     after: &Principal,
     roles: &[String],
 ) -> Result<(), Refusal> {
-    let Some(stored) = stored else { return roles::guard_change(tx, actor, None, after, roles) };
+    let Some(stored) = stored else { return roles::guard_change(conn, actor, None, after, roles) };
     let before = &stored.principal;
     let weighty = before.email != after.email
         || before.phone != after.phone
@@ -242,7 +303,7 @@ fn guarded(
     }
     let theirs = stored.roles.iter().any(|role| role == crate::model::role_key::OWNER) && !actor.owner;
     if weighty || theirs {
-        return roles::guard_change(tx, actor, Some(stored), after, roles);
+        return roles::guard_change(conn, actor, Some(stored), after, roles);
     }
     Ok(())
 }

@@ -64,13 +64,11 @@ async fn refusals_of_known_callers_are_there_and_do_not_flood() {
         refused.iter().map(|e| (e["code"].as_str().unwrap(), e["target"]["id"].as_str().unwrap())).collect();
     // both lie in the same millisecond
     told.sort_unstable();
-    assert_eq!(
-        told,
-        [
-            ("PERMISSION_MISSING", "GET /resources/iam/roles/support:agent"),
-            ("PRIVILEGE_ESCALATION", "PUT /resources/iam/roles/support:agent")
-        ]
-    );
+    assert_eq!(told, [("PERMISSION_MISSING", "support:agent"), ("PRIVILEGE_ESCALATION", "support:agent")]);
+    assert!(refused.iter().all(|event| event["target"]["type"] == "role"), "{refused:#?}");
+    let mut requests: Vec<&Value> = refused.iter().map(|event| &event["changes"][0]["to"]).collect();
+    requests.sort_by_key(|request| request.to_string());
+    assert_eq!(requests, [&json!(format!("GET {ROLE}")), &json!(format!("PUT {ROLE}"))]);
     assert_eq!(refused[0]["actor"]["id"], "weak");
     // the next one after a minute brings along how many there were
     app.advance(Duration::from_secs(61));
@@ -83,6 +81,75 @@ async fn refusals_of_known_callers_are_there_and_do_not_flood() {
         .sum();
     assert_eq!(total, 51);
     assert!(refused.len() <= 4, "{refused:#?}");
+}
+
+#[tokio::test]
+async fn what_was_tried_on_one_of_many_is_found_by_its_target() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    let boss = app.principal("boss@example.org", &["system:owner"], |_| {}).await;
+    let weak = Api::holding(&app, "weak", &["iam/principals:*"]).await;
+    let path = |id: &str| format!("/resources/iam/principals/{id}");
+    let mut people = Vec::new();
+    for n in 0..4 {
+        people.push(
+            app.principal(&format!("p{n}@example.org"), &[], |person| {
+                person.acl = keyward::model::permission::Acl::of(&["*:*"]).unwrap();
+            })
+            .await,
+        );
+    }
+    for person in &people[..2] {
+        assert_eq!(weak.delete(&path(&person.id)).await.said(), "403 PRIVILEGE_ESCALATION");
+    }
+    // in whatever letters
+    assert_eq!(weak.delete(&path(&boss.id.to_uppercase())).await.said(), "403 PRIVILEGE_ESCALATION");
+    for person in &people[2..] {
+        assert_eq!(weak.delete(&path(&person.id)).await.said(), "403 PRIVILEGE_ESCALATION");
+    }
+    let found = events(&owner, &format!("?target={}", boss.id)).await;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!((&found[0]["action"], &found[0]["code"]), (&json!("request.refuse"), &json!("PRIVILEGE_ESCALATION")));
+    assert_eq!(found[0]["target"], json!({"type": "principal", "id": boss.id}));
+
+    assert_eq!(owner.delete(&path(&boss.id)).await.said(), "409 LAST_OWNER");
+    let found = events(&owner, &format!("?target={}&actor=owner-service", boss.id)).await;
+    assert_eq!(found[0]["code"], "LAST_OWNER");
+    assert_eq!(owner.put_if(&path(&boss.id), "x", json!({"name": "x"})).await.said(), "409 ETAG_MISMATCH");
+    assert_eq!(events(&owner, &format!("?target={}", boss.id)).await.len(), 2);
+
+    // whoever tries very many is not given as many events
+    for n in 0..130 {
+        assert_eq!(weak.get(&format!("/resources/iam/clients/c{n}")).await.said(), "403 PERMISSION_MISSING");
+    }
+    let told =
+        owner.get("/resources/iam/audit?outcome=refused&actor=weak").await.json()["totalCount"].as_u64().unwrap();
+    assert!((95..=102).contains(&told), "{told}");
+}
+
+#[tokio::test]
+async fn a_write_that_changes_nothing_leaves_version_and_log() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    let paths = ["roles/support:agent", "clients/jobs", "principals/0199c0de-0000-7000-8000-00000000ada0"];
+    for (path, body) in [
+        (paths[0], json!({"acl": {"entries": [{"resource": ["x"], "permission": ["read"]}]}})),
+        (paths[1], json!({"roles": ["support:agent"], "properties": {"tier": 3}})),
+        (paths[2], json!({"email": "ada@example.org", "roles": ["support:agent"], "properties": {"locale": "en"}})),
+    ] {
+        let (target, path) = (path.split_once('/').unwrap().1, format!("/resources/iam/{path}"));
+        let made = owner.put(&path, body.clone()).await.object(201);
+        app.advance(Duration::from_secs(1));
+        let etag = made["eTag"].as_str().unwrap();
+        for same in [body.clone(), json!({}), made.clone()] {
+            let again = owner.put_if(&path, etag, same).await;
+            assert_eq!(again.object(200), made, "{path}");
+            assert_eq!(again.header("etag"), format!("\"{etag}\""));
+        }
+        assert_eq!(owner.put_if(&path, "stale", body).await.said(), "409 ETAG_MISMATCH");
+        assert_eq!(owner.get(&path).await.object(200), made);
+        assert_eq!(events(&owner, &format!("?target={target}")).await.len(), 1, "{path}");
+    }
 }
 
 #[tokio::test]

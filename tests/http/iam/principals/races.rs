@@ -73,11 +73,11 @@ async fn of_many_who_make_one_principal_one_does() {
 async fn of_many_who_save_one_version_one_does_and_nothing_of_it_is_lost() {
     let (_app, owner) = racing().await;
     let mut etag = made(&owner, ID, json!({"email": "ada@example.org"})).await["eTag"].clone();
-    for _ in 0..3 {
+    for round in 0..3 {
         let saved = at_once(TASKS, |n| {
             let (owner, etag) = (owner.clone(), etag.as_str().unwrap().to_owned());
             async move {
-                let body = json!({"name": format!("{n}"), "properties": {"by": n}, "settings": {"by": n}});
+                let body = json!({"name": format!("{round}.{n}"), "properties": {"by": n}, "settings": {"by": n}});
                 owner.put_if(&path(ID), &etag, body).await
             }
         })
