@@ -88,7 +88,7 @@
 //!
 //! **Lists are found by position, along an index that ends the search.** Counting rows off costs more with every page,
 //! and a scan for a total with every row; so pages continue from a sealed position, totals are kept by triggers or
-//! counted up to 200, and members of roles, attribute values and runs of characters lie in the order of registration.
+//! counted up to 100, and members of roles, attribute values and runs of characters lie in the order of registration.
 //! Runs of six characters besides those of one to three, since a rare text whose parts are all common (any email
 //! address) would otherwise cost as much as there are rows. SQLite's and PostgreSQL's own trigram indexes were the
 //! rejected options for that reason, and the latter gives no order. Triggers keep what is derived, so that no write can

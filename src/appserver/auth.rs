@@ -18,7 +18,9 @@ pub async fn get(app: web::Data<App>, req: HttpRequest) -> Result<HttpResponse, 
 /// `POST auth/logout`: the session ends, if there is one.
 pub async fn logout(app: web::Data<App>, req: HttpRequest) -> Result<HttpResponse, AppserverError> {
     session::same_origin(&app, &req)?;
-    if let Some(secret) = session::presented(&app, &req, false).await? {
+    // whoever sends both wants neither any more
+    let presented = [session::presented(&app, &req, false).await?, session::of_cookie(&req)];
+    for secret in presented.into_iter().flatten() {
         let origin = session::origin(&app, &req);
         appserver_session::end(&app.store, &secret.hash(), origin, app.clock.now()).await?;
     }

@@ -108,7 +108,10 @@ async fn found(
     let current = current.ok_or_else(otherwise)?;
     let module = current.stored.module.parse::<AuthModule>().ok();
     let module = module.filter(|module| app.config.auth_modules().contains(module)).ok_or_else(otherwise)?;
+    let dropped =
+        |principal: &Principal| module.proof() == Proof::Password { system_user: true } && !principal.system_user;
     match &current.whose {
+        Whose::Person(principal, _) if dropped(principal) => Err(otherwise()),
         _ if current.has_access() => Ok((current, secret, module)),
         Whose::Person(principal, _) => Err(refuse(app, req, Some(principal), "").await),
         Whose::Client(client) => Err(refuse(app, req, None, &client.id).await),
@@ -129,11 +132,13 @@ pub async fn presented(app: &App, req: &HttpRequest, open: bool) -> Result<Optio
             Ok(Some(open_token(app, req, module, &token).await?.1))
         }
         Some(token) => Ok(active(app, &token).await?.map(|active| secret_of(app, &active))),
-        None => {
-            let cookie = browser::read(req, COOKIE);
-            Ok(cookie.and_then(|text| Secret::presented(Kind::AppserverSession, &text)))
-        }
+        None => Ok(of_cookie(req)),
     }
+}
+
+/// The session id in a call's cookie, which may be worth nothing.
+pub fn of_cookie(req: &HttpRequest) -> Option<Secret> {
+    Secret::presented(Kind::AppserverSession, &browser::read(req, COOKIE)?)
 }
 
 /// Opens the session of an access token or finds it; it holds, and gives access.

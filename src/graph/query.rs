@@ -147,7 +147,11 @@ fn nodes(query: &Query) -> usize {
 }
 
 fn refused(invalid: Invalid) -> Refusal {
-    let problem = Problem::at(Code::QueryError, invalid.pointer, invalid.message);
+    let message = match invalid.at {
+        Some(at) => format!("at {at}: {}", invalid.message),
+        None => invalid.message,
+    };
+    let problem = Problem::at(Code::QueryError, invalid.pointer, message);
     match invalid.at {
         Some(at) => problem.with(json!({ "position": at })).into(),
         None => problem.into(),

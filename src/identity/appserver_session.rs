@@ -434,8 +434,9 @@ fn of_client(
     now: Timestamp,
 ) -> Result<Option<Current>, store::Error> {
     // what was issued before a suspension does not come back with its end
-    let issued_at = stored.token.as_ref().map_or(stored.created_at, |(_, issued_at)| *issued_at);
-    let since = |since: Timestamp| issued_at.seconds() < since.seconds();
+    let of_token = |(jti, issued_at): &(String, Timestamp)| id::made_at(jti).unwrap_or(*issued_at);
+    let issued_at = stored.token.as_ref().map_or(stored.created_at, of_token);
+    let since = |since: Timestamp| issued_at < since;
     if client.metadata.tokens_since.is_some_and(since) || !client.may(GrantType::ClientCredentials) {
         return Ok(None);
     }

@@ -23,7 +23,7 @@ pub use principals::PrincipalFilter;
 /// The most rows that one page has.
 pub const MAX_LIMIT: usize = 100;
 /// Up to how many rows are counted where a filter is given. A small number: counting costs as much as showing.
-pub const BOUND: usize = 200;
+pub const BOUND: usize = 100;
 
 /// What rows are ordered by. The order of registration decides between equal ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -96,9 +96,13 @@ async fn an_empty_password_never_signs_in() {
         assert_eq!(told(&Program::new(&app).login(&auth).await), "401 1101", "{auth}");
     }
     let ldap = app.app.ldap.clone().unwrap();
-    assert_eq!(ldap.authenticate("ada", "".into()).await.unwrap(), None, "not even from inside");
-    assert_eq!(ldap.authenticate("", DIRECTORY_PASSWORD.into()).await.unwrap(), None);
-    assert!(ldap.authenticate("ada", DIRECTORY_PASSWORD.into()).await.unwrap().is_some());
+    let bind = async |user: &str, password: &str| {
+        let named = ldap.find(user).await.unwrap();
+        ldap.bind(named, password.into()).await.unwrap()
+    };
+    assert_eq!(bind("ada", "").await, None, "not even from inside");
+    assert_eq!(bind("", DIRECTORY_PASSWORD).await, None);
+    assert!(bind("ada", DIRECTORY_PASSWORD).await.is_some());
 }
 
 #[tokio::test]
@@ -113,8 +117,14 @@ async fn guesses_are_counted_and_the_answers_are_one() {
     }
     let locked = shown(&app, &Program::new(&app).login(&account("ada", DIRECTORY_PASSWORD)).await);
     assert_eq!(locked, wrong, "the directory is not asked any more");
+    // the directory takes another spelling for the same person
+    for spelling in ["ａda", "ⓐda", "ADA"] {
+        let answer = shown(&app, &Program::new(&app).login(&account(spelling, DIRECTORY_PASSWORD)).await);
+        assert_eq!(answer, wrong, "{spelling}");
+    }
     app.advance(Duration::from_secs(3600));
     assert_eq!(login(&app, "ada", DIRECTORY_PASSWORD).await, ADA);
+    assert_eq!(login(&app, "ａda", DIRECTORY_PASSWORD).await, ADA);
 }
 
 #[tokio::test]

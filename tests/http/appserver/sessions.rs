@@ -73,6 +73,33 @@ async fn it_ends_with_all_that_ends_sessions() {
 }
 
 #[tokio::test]
+async fn signing_out_ends_the_session_of_the_cookie_whatever_else_is_sent() {
+    let app = stage().await;
+    let program = Program::new(&app);
+    let session = program.by_password(ADA).await.json()["sessionId"].as_str().unwrap().to_owned();
+    let junk = [("authorization", "Bearer x")];
+    assert_eq!(program.send(Method::POST, "/auth/logout", &junk, Value::Null).await.status, 200);
+    let kept = format!("ss-id={session}");
+    let answer = Program::new(&app).send(Method::GET, "/auth", &[("cookie", &kept)], Value::Null).await;
+    assert_eq!(told(&answer), "401 1103");
+}
+
+#[tokio::test]
+async fn who_is_no_system_user_any_more_is_out() {
+    let app = stage().await;
+    let owner = Api::owner(&app).await;
+    let bob = app.principal("bob@example.com", &[ROLE], |bob| bob.system_user = true).await;
+    let (system, person) = (Program::new(&app), Program::new(&app));
+    let auth = super::by("DialogUser", &[("User", "bob@example.com"), ("Password", PASSWORD)]);
+    assert_eq!(told(&system.login(&auth).await), "bob@example.com");
+    assert_eq!(told(&person.by_password("bob@example.com").await), "bob@example.com");
+    let path = format!("/resources/iam/principals/{}", bob.id);
+    assert_eq!(owner.put(&path, serde_json::json!({ "systemUser": false })).await.said(), "200");
+    assert_eq!(system.who().await, "401 1103");
+    assert_eq!(person.who().await, "bob@example.com");
+}
+
+#[tokio::test]
 async fn it_ends_after_its_time_however_it_is_used() {
     let app = stage().await;
     let program = Program::new(&app);

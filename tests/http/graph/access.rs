@@ -107,6 +107,7 @@ async fn hidden_identities_cannot_be_told_from_none() {
             answer[0]["nodes"].as_array().unwrap().iter().map(|node| node["email"].as_str().unwrap()).collect();
         assert_eq!(emails, found, "{filter}");
         assert_eq!(answer[0]["totalCount"], found.len(), "{filter}");
+        assert_eq!(answer[0]["meta"]["examined"], json!(null), "{filter}: the number would tell of hidden rows");
         let csv = eu.post(&format!("{GRAPH}?format=csv"), body).await;
         assert_eq!((csv.body.lines().count(), csv.header("total-count")), (found.len() + 1, &*found.len().to_string()));
     }
