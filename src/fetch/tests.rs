@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -324,8 +325,8 @@ async fn a_caller_who_hangs_up_does_not_undo_the_fetch() {
     let (url, visits) = rotating(|_| false).await;
     let fetcher = fetcher();
     for _ in 0..5 {
-        let hung_up = tokio::time::timeout(Duration::from_millis(2), fetcher.client_keys(&url, at(0), None)).await;
-        assert!(hung_up.is_err());
+        // asked once, and dropped before anybody can have answered
+        assert!(fetcher.client_keys(&url, at(0), None).now_or_never().is_none());
     }
     assert_eq!(fetcher.client_keys(&url, at(0), None).await, set(0));
     assert_eq!(visits.load(Ordering::SeqCst), 1);
