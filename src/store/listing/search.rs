@@ -390,7 +390,7 @@ impl Wanted {
                 return Ok(keys);
             }
         }
-        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::hashed_grams(&needle.text)).collect();
+        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::grams(&needle.text)).collect();
         let mut found = Vec::new();
         let mut beyond = range.beyond.cloned();
         if registered {
@@ -423,6 +423,7 @@ impl Wanted {
             }
         }
         let rest = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
+        let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::hashed_grams(&needle.text)).collect();
         found.extend(self.in_index(conn, rest, texts::anywhere(&grams))?);
         Ok(found)
     }
