@@ -395,7 +395,7 @@ impl Wanted {
         let mut beyond = range.beyond.cloned();
         if registered {
             let rare = self.is_text_alone() || grams.iter().any(|gram| texts::tells(gram));
-            let (mut looked, mut blocks) = (0, 1);
+            let (mut looked, mut blocks, mut rows) = (0, 1, 0);
             while looked < MOST_BLOCKS {
                 let Some(next) = self.next_seq(conn, Range { beyond: beyond.as_ref(), ..range })? else {
                     return Ok(found);
@@ -413,8 +413,10 @@ impl Wanted {
                 let edge = if range.ascends { (high << BLOCK) - 1 } else { low << BLOCK };
                 beyond = Some(Key { sort: Sort::None, seq: edge });
                 looked += blocks;
+                rows += if range.ascends { (high << BLOCK) - next } else { next + 1 - (low << BLOCK) };
                 blocks = match i64::try_from(found.len()).unwrap_or(i64::MAX) {
-                    // of what one block has nothing of, little is left
+                    // of what one block has nothing of, little is left; the end of a block says nothing
+                    0 if rare && rows < 1 << (BLOCK - 1) => 1,
                     0 if rare => break,
                     0 => BLOCKS_AT_ONCE,
                     // as many as have the rest if they are like those before, and a quarter more
