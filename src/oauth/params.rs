@@ -14,6 +14,11 @@ const MAX_PARAMETERS: usize = 64;
 /// Longer than any honest parameter, a signed assertion included.
 const MAX_VALUE: usize = 16 * 1024;
 
+/// Whether this was UTF-8 and has no NUL. Nearly all parameters are ASCII, which is quick to see.
+fn is_text(text: &str) -> bool {
+    !text.as_bytes().contains(&0) && (text.is_ascii() || !text.contains('\u{fffd}'))
+}
+
 /// The parameters of a request, in order, without empty ones.
 #[derive(Clone, Debug, Default)]
 pub struct Params(Vec<(String, String)>);
@@ -33,8 +38,7 @@ impl Params {
             if name.len() > 128 || value.len() > MAX_VALUE {
                 return malformed(&format!("parameter '{}': expected at most {MAX_VALUE} characters", shown(&name)));
             }
-            let text = |t: &str| !t.contains(['\u{fffd}', '\0']);
-            if !text(&name) || !text(&value) {
+            if !is_text(&name) || !is_text(&value) {
                 return malformed(&format!("parameter '{}': expected UTF-8 without NUL", shown(&name)));
             }
             // RFC 6749 §3.1: sent without a value means not sent
@@ -99,8 +103,10 @@ impl Params {
 
     /// The first parameter that is there twice but must not be; `resource` may repeat (RFC 8707 §2).
     pub fn repeated(&self) -> Option<&str> {
-        let mut seen = std::collections::HashSet::new();
-        self.0.iter().map(|(name, _)| name.as_str()).find(|name| *name != "resource" && !seen.insert(*name))
+        // few enough that comparing each with each costs less than remembering them
+        let names = || self.0.iter().map(|(name, _)| name.as_str());
+        let again = |(at, name): &(usize, &str)| *name != "resource" && names().take(*at).any(|before| before == *name);
+        names().enumerate().find(again).map(|(_, name)| name)
     }
 
     /// Refuses repeated parameters (RFC 6749 §3.2).

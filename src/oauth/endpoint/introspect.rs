@@ -58,7 +58,7 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
     if !may_see(&caller, &active) {
         return Ok(None);
     }
-    Ok(Some(describe(active)))
+    Ok(Some(describe(&active)))
 }
 
 /// The token's own client, a client that serves one of its audiences, or a client with the permission.
@@ -68,7 +68,7 @@ fn may_see(caller: &KnownClient, active: &ActiveToken) -> bool {
         || caller.access.permissions.allows(RESOURCE, ACTION)
 }
 
-fn describe(active: ActiveToken) -> Value {
+fn describe(active: &ActiveToken) -> Value {
     let mut answer = Map::new();
     answer.insert("active".to_owned(), json!(true));
     answer.insert("token_type".to_owned(), json!("Bearer"));
@@ -77,8 +77,8 @@ fn describe(active: ActiveToken) -> Value {
     if let Some(username) = told.and_then(|principal| principal.email.as_ref()) {
         answer.insert("username".to_owned(), json!(username));
     }
-    let roles = active.access.roles.clone();
-    for (name, value) in active.claims {
+    let roles = active.roles();
+    for (name, value) in active.claims.iter() {
         // what the subject's roles and its scopes are now, not when the token was made
         let value = match name.as_str() {
             "grant_id" => continue,
@@ -86,9 +86,9 @@ fn describe(active: ActiveToken) -> Value {
             "roles" => json!(roles),
             "scope" if active.scope.is_empty() => continue,
             "scope" => json!(active.scope),
-            _ => value,
+            _ => value.clone(),
         };
-        answer.insert(name, value);
+        answer.insert(name.clone(), value);
     }
     Value::Object(answer)
 }
