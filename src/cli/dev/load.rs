@@ -31,7 +31,7 @@ use crate::{
         id,
         key::SigningAlgorithm,
         permission::Acl,
-        role_key,
+        redirect_uri, role_key,
         scope::Scope,
         secret::{Kind, Secret},
         time::Timestamp,
@@ -49,7 +49,6 @@ use crate::{
 
 /// Where authorization responses go.
 const REDIRECT_URI: &str = "https://load.example/cb";
-const REDIRECT_HOST: &str = "load.example";
 const PASSWORD: &str = "Correct-horse-42-battery";
 /// People with that password.
 const PEOPLE: usize = 64;
@@ -198,8 +197,8 @@ async fn make_people(app: &App, now: Timestamp, file: &mut impl Write) -> anyhow
     let write = move |tx: &mut Tx<'_>| {
         store::fill::principals(tx, &rows)?;
         let scope = Scope::written("openid profile email offline_access");
-        rows.iter()
-            .try_for_each(|(person, _)| store::consent::allow(tx, &person.id, "load-jwt", REDIRECT_HOST, &scope, now))
+        let host = redirect_uri::origin(REDIRECT_URI);
+        rows.iter().try_for_each(|(person, _)| store::consent::allow(tx, &person.id, "load-jwt", &host, &scope, now))
     };
     app.store.write::<_, store::Error, _>(write).await?;
     Ok(())
@@ -215,7 +214,7 @@ fn grant(client: &str, principal: &Principal, session: Option<&str>, scope: &str
         details: Details {
             acr: ACR_PASSWORD.to_owned(),
             amr: vec![AMR_PASSWORD.to_owned()],
-            redirect_host: REDIRECT_HOST.to_owned(),
+            redirect_host: redirect_uri::origin(REDIRECT_URI),
             ..Details::default()
         },
         auth_time: now,
