@@ -1,5 +1,7 @@
 //! Token introspection (RFC 7662): for authenticated clients only, about tokens that are meant for them.
 
+use std::sync::Arc;
+
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +20,7 @@ use crate::{
         error::{Code, OAuthError},
         params::Params,
     },
-    store::{self, client::Client},
+    store::{self, KnownClient},
 };
 
 /// The permission to introspect tokens that are meant for others.
@@ -48,33 +50,22 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
         return refresh_token(app, caller, refresh, now).await;
     }
     if let Some(secret) = Secret::presented(Kind::PersonalAccessToken, presented) {
-        return about_personal(app, caller, &secret, now).await;
+        return about_personal(app, &caller, &secret, now).await;
     }
     let keys = app.keys.load_full();
-    let active = token::verify(&keys, &app.seals, &app.store, &app.access, app.config.issuer(), presented, now).await?;
+    let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), presented, now).await?;
     let Some(active) = active else { return Ok(None) };
-    if !may_see(app, &caller, &active).await? {
+    if !may_see(&caller, &active) {
         return Ok(None);
     }
     Ok(Some(describe(active)))
 }
 
 /// The token's own client, a client that serves one of its audiences, or a client with the permission.
-async fn may_see(app: &App, caller: &Client, active: &ActiveToken) -> Result<bool, OAuthError> {
-    if active.client.id == caller.id {
-        return Ok(true);
-    }
-    let audiences: Vec<String> = active.audiences().into_iter().map(str::to_owned).collect();
-    let (caller, cache) = (caller.clone(), app.access.clone());
-    let sees = app.store.read(move |conn| {
-        for audience in &audiences {
-            if store::client::resource_owner(conn, audience)?.is_some_and(|owner| owner == caller.id) {
-                return Ok(true);
-            }
-        }
-        Ok::<_, store::Error>(cache.of_client(conn, &caller)?.permissions.allows(RESOURCE, ACTION))
-    });
-    Ok(sees.await?)
+fn may_see(caller: &KnownClient, active: &ActiveToken) -> bool {
+    active.client.id == caller.id
+        || active.audiences().iter().any(|audience| caller.resources.iter().any(|served| served == audience))
+        || caller.access.permissions.allows(RESOURCE, ACTION)
 }
 
 fn describe(active: ActiveToken) -> Value {
@@ -86,12 +77,13 @@ fn describe(active: ActiveToken) -> Value {
     if let Some(username) = told.and_then(|principal| principal.email.as_ref()) {
         answer.insert("username".to_owned(), json!(username));
     }
+    let roles = active.access.roles.clone();
     for (name, value) in active.claims {
         // what the subject's roles and its scopes are now, not when the token was made
         let value = match name.as_str() {
             "grant_id" => continue,
-            "roles" if active.roles.is_empty() => continue,
-            "roles" => json!(active.roles),
+            "roles" if roles.is_empty() => continue,
+            "roles" => json!(roles),
             "scope" if active.scope.is_empty() => continue,
             "scope" => json!(active.scope),
             _ => value,
@@ -105,16 +97,14 @@ fn describe(active: ActiveToken) -> Value {
 /// that let requests through.
 async fn about_personal(
     app: &App,
-    caller: Client,
+    caller: &KnownClient,
     presented: &Secret,
     now: Timestamp,
 ) -> Result<Option<Value>, OAuthError> {
-    let cache = app.access.clone();
-    let access = app.store.read(move |conn| cache.of_client(conn, &caller)).await?;
-    if !access.permissions.allows(RESOURCE, ACTION) {
+    if !caller.access.permissions.allows(RESOURCE, ACTION) {
         return Ok(None);
     }
-    let active = personal_access_token::verify(&app.store, &app.access, presented, now).await?;
+    let active = personal_access_token::verify(&app.store, presented, now).await?;
     Ok(active.map(|active| {
         let mut answer = json!({
             "active": true,
@@ -127,8 +117,8 @@ async fn about_personal(
             "iat": active.token.created_at.seconds(),
             "exp": active.token.expires_at.seconds(),
         });
-        if !active.roles.is_empty() {
-            answer["roles"] = json!(active.roles);
+        if !active.roles().is_empty() {
+            answer["roles"] = json!(active.roles());
         }
         answer
     }))
@@ -137,7 +127,7 @@ async fn about_personal(
 /// Refresh tokens are told to their own client only.
 async fn refresh_token(
     app: &App,
-    caller: Client,
+    caller: Arc<KnownClient>,
     presented: Secret,
     now: Timestamp,
 ) -> Result<Option<Value>, OAuthError> {
