@@ -204,6 +204,12 @@ async fn make_people(app: &App, now: Timestamp, file: &mut impl Write) -> anyhow
     Ok(())
 }
 
+/// Whether a row is among the `known` that are written down, which are spread over all of them.
+fn is_told(row: u64, of: u64, known: u64) -> bool {
+    let step = (of / known.max(1)).max(1);
+    row % step == 0 && row / step < known
+}
+
 fn grant(client: &str, principal: &Principal, session: Option<&str>, scope: &str, now: Timestamp) -> Grant {
     Grant {
         id: id::generate(now),
@@ -254,7 +260,7 @@ async fn make_sessions(
                 user_agent: None,
                 ended_at: None,
             };
-            let forms: &[(&str, &Client)] = match row < args.known {
+            let forms: &[(&str, &Client)] = match is_told(row, args.sessions, args.known) {
                 true => &[("jwt", &clients.jwt), ("opaque", &clients.opaque)],
                 false => &[("", &clients.jwt)],
             };
@@ -291,7 +297,7 @@ async fn make_refresh_tokens(app: &App, args: &LoadArgs, people: People, file: &
                 let mut grant = grant("load-jwt", &principal, None, "offline_access email", now);
                 grant.expires_at = expires;
                 let token = Secret::generate(Kind::RefreshToken);
-                if row < known {
+                if is_told(row, count, known) {
                     writeln!(file, "refresh\t{}", token.reveal())?;
                 }
                 tokens.push((token.hash(), grant.id.clone(), now - 2 * HOUR, expires));

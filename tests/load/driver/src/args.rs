@@ -1,6 +1,11 @@
 //! What tests/load/run was asked for.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 
@@ -90,8 +95,15 @@ impl Args {
             ("server", self.setting.keyward.display().to_string()),
             ("rounds", format!("{rounds} of {seconds} s each; median (least-most)")),
             ("logs", self.setting.log.clone()),
+            ("data", filesystem(&self.setting.scratch)),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into()
     }
+}
+
+/// What data lie on.
+fn filesystem(path: &Path) -> String {
+    let told = Command::new("stat").args(["-f", "-c", "%T"]).arg(path).output();
+    told.map(|told| String::from_utf8_lossy(&told.stdout).trim().to_owned()).unwrap_or_default()
 }

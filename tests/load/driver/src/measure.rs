@@ -26,6 +26,13 @@ pub struct Window {
     pub length: Duration,
 }
 
+impl Window {
+    /// The same, and no shorter than so many seconds.
+    pub fn at_least(self, seconds: u64) -> Window {
+        Window { length: self.length.max(Duration::from_secs(seconds)), ..self }
+    }
+}
+
 /// What was measured in a window.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Measured {

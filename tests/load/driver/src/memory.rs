@@ -18,6 +18,7 @@ fn mib(kib: u64) -> f64 {
 pub fn after_round(server: &Server, report: &mut Report, database: &str, round: usize, rounds: usize) {
     let memory = mib(server.memory());
     report.fact("W9", &format!("memory after each round, {database}"), "MiB", None, memory);
+    report.fact("W9", &format!("of it not backed by a file, {database}"), "MiB", None, mib(server.own_memory()));
     let name = format!("memory after the last round over that after the first, {database}");
     let first = report.facts.iter().find(|fact| fact.name == format!("memory after each round, {database}"));
     let first = first.and_then(|fact| fact.rounds.first()).copied().unwrap_or(memory);
@@ -37,6 +38,8 @@ pub async fn start(args: &Args, place: &Place, report: &mut Report) -> anyhow::R
         tokio::time::sleep(BREATH * 3).await;
         let name = format!("memory of a server that has nothing to do, {}", place.database);
         report.fact("W9", &name, "MiB", Some(Aim::AtMost(15.0)), mib(server.memory()));
+        let name = format!("of it not backed by files, {}", place.database);
+        report.fact("W9", &name, "MiB", None, mib(server.own_memory()));
         server.stop().await?;
     }
     if place.database == "sqlite" {

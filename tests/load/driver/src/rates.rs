@@ -7,7 +7,6 @@ use crate::{
     args::Args,
     http::request,
     login::{self, People},
-    measure::Window,
     memory,
     place::{Credentials, Place, Server, Setting},
     refresh::{self, Tokens},
@@ -18,6 +17,8 @@ use crate::{
 /// Callers at the same time, but for W5.
 const CALLERS: [usize; 3] = [1, 8, 32];
 const PRINCIPALS: &str = "10000";
+/// What a quick run measures on PostgreSQL: what the database decides.
+const QUICK_ON_POSTGRES: [&str; 1] = ["W5"];
 
 /// Runs it.
 pub async fn run(args: &Args, report: &mut Report) -> anyhow::Result<()> {
@@ -38,6 +39,8 @@ struct Stage {
     ceiling: Server,
     /// Filled alike, for statements without a server.
     raw: Place,
+    /// What is measured besides the workloads.
+    wanted: Vec<&'static str>,
     workloads: Vec<Workload>,
     tokens: Tokens,
     people: People,
@@ -54,15 +57,16 @@ fn fill(setting: &Setting, place: &Place) -> anyhow::Result<Credentials> {
 impl Stage {
     async fn open(args: &Args, postgres: bool) -> anyhow::Result<Stage> {
         let setting = &args.setting;
+        let wanted = |id: &str| args.wants(id) && !(args.quick && postgres && !QUICK_ON_POSTGRES.contains(&id));
         let place = Place::new(setting, "main", postgres)?;
         let credentials = fill(setting, &place)?;
         let raw = Place::new(setting, "raw", postgres)?;
-        if args.wants("W5") {
+        if wanted("W5") {
             fill(setting, &raw)?;
         }
         let server = place.serve().await?;
         let mut workloads = stateless::workloads(&server, &credentials).await?;
-        workloads.retain(|workload| args.wants(workload.id));
+        workloads.retain(|workload| wanted(workload.id));
         let beside = Place::new(setting, if postgres { "ceiling-postgres" } else { "ceiling" }, false)?;
         // the same server, on nothing; those who ask it call it by the name of the other
         let answers = beside.write("answers.json", &stateless::capture(&workloads, &server).await?)?;
@@ -78,7 +82,8 @@ impl Stage {
         ]
         .map(|(path, basic, body)| request("POST", path, &server.host, &[("Authorization", &basic)], &body));
         let (tokens, people) = (Tokens::new(&credentials)?, People::new(&credentials)?);
-        Ok(Stage { place, server, ceiling, raw, workloads, tokens, people, asked })
+        let wanted = ["W5", "W6", "W7", "W9"].into_iter().filter(|id| wanted(id)).collect();
+        Ok(Stage { place, server, ceiling, raw, wanted, workloads, tokens, people, asked })
     }
 
     async fn run(self, args: &Args, report: &mut Report) -> anyhow::Result<()> {
@@ -91,23 +96,23 @@ impl Stage {
             eprintln!("{}: round {round} of {}", self.place.name, args.rounds);
             let costs = self.place.ask(&args.setting, &["dev", "costs"])?;
             self.stateless(args, report, &costs).await?;
-            if args.wants("W5") {
+            if self.wanted.contains(&"W5") {
                 self.refresh(args, report, &costs).await?;
             }
-            if args.wants("W6") {
+            if self.wanted.contains(&"W6") {
                 self.logins(args, report, &costs).await?;
             }
-            if args.wants("W7") {
+            if self.wanted.contains(&"W7") {
                 self.bystanders(args, report).await?;
             }
-            if args.wants("W9") {
+            if self.wanted.contains(&"W9") {
                 memory::after_round(&self.server, report, self.place.database, round, args.rounds);
             }
         }
-        let (place, ceiling) = (self.place, self.ceiling);
+        let (place, ceiling, wanted) = (self.place, self.ceiling, self.wanted);
         ceiling.stop().await?;
         self.server.stop().await?;
-        if args.wants("W9") {
+        if wanted.contains(&"W9") {
             memory::start(args, &place, report).await?;
         }
         Ok(())
@@ -157,8 +162,7 @@ impl Stage {
         let number = |name: &str| costs[name].as_f64().unwrap_or(0.0);
         let cores = number("cores");
         for callers in CALLERS {
-            let window =
-                Window { length: args.window(1.5).length.max(std::time::Duration::from_secs(1)), ..args.window(1.5) };
+            let window = args.window(1.5).at_least(1);
             let measured = self.people.measure(&self.server, callers, window).await?;
             // one caller keeps one core busy with hashes
             let (limit, hash) = match callers {
@@ -168,6 +172,9 @@ impl Stage {
             let row = report.row("W6", "login", database, callers);
             row.ratio_aim = Some(0.85);
             row.rounds.push((measured, Some(limit)));
+            if measured.rate == 0.0 {
+                continue;
+            }
             let name = format!("login: CPU besides the hash, {callers} callers, {database}");
             report.fact("W6", &name, "ms", Some(Aim::AtMost(3.0)), (measured.cpu - hash) / 1000.0);
         }
@@ -176,8 +183,7 @@ impl Stage {
 
     async fn bystanders(&self, args: &Args, report: &mut Report) -> anyhow::Result<()> {
         let database = self.place.database;
-        let window =
-            Window { length: args.window(2.0).length.max(std::time::Duration::from_secs(2)), ..args.window(2.0) };
+        let window = args.window(2.0).at_least(2);
         let felt = login::disturb(&self.server, &self.people, &self.asked, 32, window).await?;
         for (at, what) in ["introspection", "token"].into_iter().enumerate() {
             let (idle, busy) = (felt.idle[at].p99, felt.busy[at].p99);

@@ -267,6 +267,13 @@ impl Maker<'_> {
     }
 }
 
+/// A workload of these requests, in turn, without a ceiling.
+pub fn in_turn(id: &'static str, name: &'static str, requests: Vec<Vec<u8>>) -> anyhow::Result<Workload> {
+    let mut make = Maker { host: "", made: Vec::new() };
+    make.add(id, name, "/", requests);
+    make.made.pop().filter(|made| !made.requests.is_empty()).context("no requests")
+}
+
 /// All of them, with what the server has been filled with.
 pub async fn workloads(server: &Server, credentials: &Credentials) -> anyhow::Result<Vec<Workload>> {
     let mut connection = Connection::open(server.address).await?;
