@@ -145,7 +145,7 @@ impl Report {
         if !self.rows.is_empty() {
             let _ = writeln!(
                 text,
-                "\n{:3} {:28} {:8} {:>7} {:>24} {:>24} {:>17} {:>5} {:5} {:>21} {:>5} {:5} {:>8} {:>8}  {}",
+                "\n{:3} {:28} {:8} {:>7} {:>24} {:>24} {:>17} {:>5} {:5} {:>21} {:>5} {:5} {:>8} {:>8}  failed",
                 "",
                 "workload",
                 "database",
@@ -159,8 +159,7 @@ impl Report {
                 "aim",
                 "",
                 "p50 µs",
-                "p99 µs",
-                "failed"
+                "p99 µs"
             );
         }
         for row in &self.rows {
