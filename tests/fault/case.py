@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
-from ledger import Ledger, Verdict, check, check_administration
+from ledger import Ledger, Verdict, check, check_administration, check_suspension
 from people import House, furnish
 from postgres import Postgres
 from server import Server
@@ -84,10 +84,12 @@ def facts(house: House, ledgers: list[Ledger], known_roles: set[str] | None = No
     """Checks all facts over HTTP."""
     verdict = Verdict()
     http = house.server.http(timeout=30)
+    admin = house.admin()
     for ledger in ledgers:
+        check_suspension(ledger, admin, verdict)
         check(ledger, http, verdict, sample)
     known = {person.id for person in house.people}
-    check_administration(ledgers, house.admin(), known_roles or set(), known, verdict)
+    check_administration(ledgers, admin, known_roles or set(), known, verdict)
     http.close()
     return verdict
 

@@ -73,6 +73,8 @@ class Ledger:
     asked_principals: set[str] = field(default_factory=set)
     asked_codes: int = 0
     asked_logins: int = 0
+    #: whether the person may act: DEAD while suspended
+    may_act: State = State.ALIVE
 
     def end_everything(self, state: State, reason: str) -> None:
         """Sessions and grants of the person end (or may have ended)."""
@@ -126,6 +128,18 @@ def check(ledger: Ledger, http: Http, verdict: Verdict, sample: int = 40) -> Non
         if chain.state is not State.DEAD:
             chain.state, chain.reason = State.DEAD, "its code was presented again"
             _check_chain(chain, http, verdict)
+
+
+def check_suspension(ledger: Ledger, admin: Admin, verdict: Verdict) -> None:
+    """Checks C of a person who was suspended, and lets them act again."""
+    if ledger.may_act is State.ALIVE:
+        return
+    if ledger.may_act is State.DEAD:
+        reply = Browser(admin.http).sign_in(ledger.person)
+        verdict.that(reply.status == 422, "C", f"somebody who is suspended signs in: {reply}")
+    reply = admin.send("POST", f"/iam/principals/{ledger.person.id}/unsuspend")
+    if verdict.that(reply.status in (200, 204), "D", f"unsuspend: {reply}"):
+        ledger.may_act = State.ALIVE
 
 
 def _check_chain(chain: Chain, http: Http, verdict: Verdict) -> None:

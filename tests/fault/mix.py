@@ -209,10 +209,15 @@ class Worker(threading.Thread):
     def suspend(self) -> None:
         """Suspends the worker's person and lets them act again: what they had stays ended."""
         self.ledger.end_everything(State.UNSURE, "suspended")
+        self.ledger.may_act = State.UNSURE
         path = f"/iam/principals/{self.person.id}"
         self._wrote("principal.suspend", self.person.id, answered(self.admin.send("POST", f"{path}/suspend"), 200, 204))
         self.ledger.end_everything(State.DEAD, "suspended")
+        self.ledger.may_act = State.DEAD
+        time.sleep(self.random.random() / 50)
+        self.ledger.may_act = State.UNSURE
         self._wrote("principal.unsuspend", self.person.id, answered(self.admin.send("POST", f"{path}/unsuspend"), 200, 204))
+        self.ledger.may_act = State.ALIVE
 
     def secret(self) -> None:
         """Makes a secret of the application, and removes an older one."""
