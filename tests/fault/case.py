@@ -46,6 +46,8 @@ class Stage:
     scratch: Path
     postgres: Postgres | None
     long: bool
+    #: kept here, so that what was found before an exception is told as well
+    outcome: Outcome = field(default_factory=Outcome)
     servers: list[Server] = field(default_factory=list)
     closing: list[Callable[[], None]] = field(default_factory=list)
     _names: int = 0
@@ -80,15 +82,17 @@ class Stage:
         return panics
 
 
-def facts(house: House, ledgers: list[Ledger], known_roles: set[str] | None = None, sample: int = 40) -> Verdict:
-    """Checks all facts over HTTP."""
+def facts(
+    house: House, ledgers: list[Ledger], known_roles: set[str] | None = None, sample: int = 40, known_people: set[str] | None = None
+) -> Verdict:
+    """Checks all facts over HTTP. What is known was there before the load of these ledgers."""
     verdict = Verdict()
     http = house.server.http(timeout=30)
     admin = house.admin()
     for ledger in ledgers:
         check_suspension(ledger, admin, verdict)
         check(ledger, http, verdict, sample)
-    known = {person.id for person in house.people}
+    known = {person.id for person in house.people} | (known_people or set())
     check_administration(ledgers, admin, known_roles or set(), known, verdict)
     http.close()
     return verdict

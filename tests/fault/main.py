@@ -13,12 +13,14 @@ import time
 import traceback
 from pathlib import Path
 
-from case import Outcome, Skip, Stage
+from case import Skip, Stage
 from postgres import Postgres
 
 #: Name, module, and what it does.
 FAULTS = [
     ("R1", "r01_kill", "kill -9 under mixed load"),
+    ("NODES", "nodes", "several servers on one PostgreSQL"),
+    ("R8", "r08_database", "PostgreSQL stopped, killed, refusing, frozen, slow"),
     ("R15", "r15_stop", "SIGTERM under load"),
 ]
 
@@ -55,10 +57,10 @@ def main() -> int:
 def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict[str, object]:
     print(f"\n=== {name}: {title}", flush=True)
     begun = time.monotonic()
-    outcome, result = Outcome(), "ok"
+    outcome, result = stage.outcome, "ok"
     stage.scratch.mkdir(parents=True)
     try:
-        outcome = importlib.import_module(module).run(stage)
+        importlib.import_module(module).run(stage)
     except Skip as why:
         result = "skipped"
         outcome.notes.append(str(why))

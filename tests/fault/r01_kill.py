@@ -13,9 +13,9 @@ from stats import millis, percentile
 READY = 2.0
 
 
-def run(stage: Stage) -> Outcome:
+def run(stage: Stage) -> None:
     """Half of the cycles on the embedded database, half on PostgreSQL."""
-    outcome = Outcome()
+    outcome = stage.outcome
     cycles = 200 if stage.long else 20
     databases: list[str | None] = [None]
     if stage.postgres:
@@ -24,7 +24,6 @@ def run(stage: Stage) -> Outcome:
         outcome.notes.append("without PostgreSQL, which is not installed")
     for database in databases:
         _cycles(stage, database, cycles // len(databases), outcome)
-    return outcome
 
 
 def _cycles(stage: Stage, database: str | None, cycles: int, outcome: Outcome) -> None:
