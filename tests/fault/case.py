@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
+from http_client import PatientHttp
 from ledger import Ledger, Verdict, check, check_administration, check_suspension
-from people import House, furnish
+from people import Admin, House, furnish
 from postgres import Postgres
 from server import Server
 
@@ -25,12 +26,27 @@ class Outcome:
     faults: list[str] = field(default_factory=list)
     numbers: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    #: times that were measured, what they may be at most, and what it is about
+    times: list[tuple[float, float, str]] = field(default_factory=list)
 
     def that(self, holds: bool, told: str) -> bool:
         """Notes what must hold."""
         if not holds:
             self.faults.append(told)
         return holds
+
+    def within(self, seconds: float, limit: float, told: str) -> None:
+        """Notes a time that must not be exceeded. It is judged in the end, when it is known how busy the machine was with
+        other things."""
+        self.times.append((seconds, limit, told))
+
+    def judge(self, busy: float) -> None:
+        """Judges the times: on a machine that is twice as slow they may be twice as long."""
+        slack = max(1.0, busy)
+        if slack > 1.5:
+            self.notes.append(f"the machine was busy with other things: times may be {slack:.1f} times as long")
+        for seconds, limit, told in self.times:
+            self.that(seconds <= limit * slack, f"{told}: {seconds:.2f} s, expected at most {limit:.2f} s")
 
     def add(self, verdict: Verdict) -> None:
         """Takes over what checking the facts found."""
@@ -87,8 +103,9 @@ def facts(
 ) -> Verdict:
     """Checks all facts over HTTP. What is known was there before the load of these ledgers."""
     verdict = Verdict()
-    http = house.server.http(timeout=30)
-    admin = house.admin()
+    # what is checked is whether facts hold, not whether the server is well again
+    http = PatientHttp(house.server.port, house.server.host, timeout=30, repeats=40, pause=0.1)
+    admin = Admin(http)
     for ledger in ledgers:
         check_suspension(ledger, admin, verdict)
         check(ledger, http, verdict, sample)

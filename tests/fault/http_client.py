@@ -98,6 +98,27 @@ class Http:
         return self.request(method, path, json.dumps(document).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
+class PatientHttp(Http):
+    """Repeats a request that was refused, cut, or answered with 503, so many times."""
+
+    def __init__(self, port: int, host: str, timeout: float = 15.0, repeats: int = 1, pause: float = 0.05) -> None:
+        super().__init__(port, host, timeout)
+        self.repeats, self.pause = repeats, pause
+
+    def request(self, method: str, path: str, body: bytes | None = None, headers: Headers | None = None) -> Reply:
+        for attempt in range(self.repeats + 1):
+            try:
+                reply = super().request(method, path, body, headers)
+                if reply.status != 503 or attempt == self.repeats:
+                    return reply
+            except Unanswered:
+                if attempt == self.repeats:
+                    raise
+            self.close()
+            time.sleep(self.pause)
+        raise AssertionError("not reached")
+
+
 def basic(client_id: str, secret: str) -> dict[str, str]:
     """The header of `client_secret_basic` (RFC 6749 §2.3.1)."""
     pair = f"{quote(client_id, safe='')}:{quote(secret, safe='')}"

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from case import Skip, Stage
 from postgres import Postgres
+from stats import busyness
 
 #: Name, module, and what it does.
 FAULTS = [
@@ -22,6 +23,8 @@ FAULTS = [
     ("NODES", "nodes", "several servers on one PostgreSQL"),
     ("R8", "r08_database", "PostgreSQL stopped, killed, refusing, frozen, slow"),
     ("R15", "r15_stop", "SIGTERM under load"),
+    ("R17", "r17_overload", "ten times the capacity, on login and token"),
+    ("R18", "r18_slow", "a thousand slow clients"),
 ]
 
 
@@ -59,6 +62,7 @@ def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict
     begun = time.monotonic()
     outcome, result = stage.outcome, "ok"
     stage.scratch.mkdir(parents=True)
+    busy = busyness()
     try:
         importlib.import_module(module).run(stage)
     except Skip as why:
@@ -70,6 +74,7 @@ def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict
         outcome.faults += stage.close()
     except Exception:
         outcome.faults.append(traceback.format_exc())
+    outcome.judge(max(busy, busyness()))
     if outcome.faults:
         result = "FAILED"
         logs = target / "logs" / name

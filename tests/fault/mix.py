@@ -12,7 +12,7 @@ from typing import Callable
 from http_client import Http, Reply, Unanswered
 from ledger import Chain, Ledger, SignedIn, State, Write
 from people import (
-    SCOPE, Admin, Application, Browser, House, Person, Refused, Tokens, Unexpected, introspect, own_token, redeem, refresh, revoke,
+    SCOPE, Admin, Application, Browser, House, Person, Refused, Tokens, Unavailable, Unexpected, introspect, own_token, redeem, refresh, revoke,
 )
 
 
@@ -57,7 +57,7 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         while not self.stop.is_set():
-            act = self.random.choice(self.acts)
+            act = self.random.choice(self.acts) if self.ledger.may_act is State.ALIVE else self.unsuspend
             begun = time.monotonic()
             try:
                 act()
@@ -67,6 +67,9 @@ class Worker(threading.Thread):
                 self.outcomes["unanswered"] += 1
                 if error.sent_at is not None:
                     self.unanswered_at.append(error.sent_at)
+                time.sleep(0.02)
+            except Unavailable:
+                self.outcomes["503"] += 1
                 time.sleep(0.02)
             except (Refusal, Refused) as error:
                 status = error.reply.status
@@ -211,12 +214,17 @@ class Worker(threading.Thread):
         self.ledger.end_everything(State.UNSURE, "suspended")
         self.ledger.may_act = State.UNSURE
         path = f"/iam/principals/{self.person.id}"
-        self._wrote("principal.suspend", self.person.id, answered(self.admin.send("POST", f"{path}/suspend"), 200, 204))
+        reply = answered(self.admin.send("POST", f"{path}/suspend"), 200, 204)
+        self._wrote("principal.suspend", self.person.id, reply)
         self.ledger.end_everything(State.DEAD, "suspended")
         self.ledger.may_act = State.DEAD
-        time.sleep(self.random.random() / 50)
-        self.ledger.may_act = State.UNSURE
-        self._wrote("principal.unsuspend", self.person.id, answered(self.admin.send("POST", f"{path}/unsuspend"), 200, 204))
+
+    def unsuspend(self) -> None:
+        """Lets the worker's person act again, whether or not the suspension was answered."""
+        suspended, self.ledger.may_act = self.ledger.may_act is State.DEAD, State.UNSURE
+        reply = answered(self.admin.send("POST", f"/iam/principals/{self.person.id}/unsuspend"), 200, 204)
+        if suspended:
+            self._wrote("principal.unsuspend", self.person.id, reply)
         self.ledger.may_act = State.ALIVE
 
     def secret(self) -> None:

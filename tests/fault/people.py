@@ -141,6 +141,9 @@ class Browser:
             location = reply.header("location")
             if reply.status in (302, 303) and location.startswith(CALLBACK):
                 answer = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+                if answer.get("error") == "temporarily_unavailable":
+                    # RFC 6749 §4.1.2.1: the code for 503 in a redirect, which has no Retry-After
+                    raise Unavailable
                 if "code" not in answer:
                     raise Unexpected(f"no code: {answer}")
                 return answer["code"], verifier
@@ -186,6 +189,10 @@ class Refused(Exception):
     def __init__(self, reply: Reply) -> None:
         super().__init__(str(reply))
         self.reply = reply
+
+
+class Unavailable(Exception):
+    """An authorization request was answered with `temporarily_unavailable`."""
 
 
 class Admin:

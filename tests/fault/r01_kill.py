@@ -50,7 +50,7 @@ def _cycles(stage: Stage, database: str | None, cycles: int, outcome: Outcome) -
     # a code whose answer was lost is asked for, too: every act asks for one at most
     check_database(house, stage.postgres, outcome, logins, codes + acts)
     slowest = max(starts)
-    outcome.that(slowest <= READY, f"{kind}: ready after {slowest:.2f} s")
+    outcome.within(slowest, READY, f"{kind}: ready again")
     outcome.numbers[f"{kind} cycles"] = cycles
     outcome.numbers[f"{kind} acts"] = acts
     outcome.numbers[f"{kind} ready p50/max"] = f"{millis(percentile(starts, 0.5))} / {millis(slowest)}"

@@ -76,7 +76,7 @@ class Server:
     def _set(self) -> list[str]:
         return [part for key, value in self.options.items() for part in ("--set", f"{key}={value}")]
 
-    def start(self, wait: float = 20.0) -> float:
+    def start(self, wait: float = 60.0) -> float:
         """Starts it and waits until it is ready; the seconds that took."""
         begun = time.monotonic()
         command = [*self.prefix, str(self.binary), "serve", "--listen", f"127.0.0.1:{self.port}", *self._place(), *self._set()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Sequence
 
 
@@ -19,3 +20,11 @@ def millis(seconds: float) -> str:
 def median(values: Sequence[float]) -> float:
     """The middle."""
     return percentile(values, 0.5)
+
+
+def busyness(work: float = 0.1) -> float:
+    """How much longer than alone something takes on this machine now: 1.0 where nobody else is at work."""
+    begun, spent = time.monotonic(), time.thread_time()
+    while time.thread_time() - spent < work:
+        pass
+    return (time.monotonic() - begun) / (time.thread_time() - spent)
