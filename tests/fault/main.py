@@ -21,10 +21,13 @@ from stats import busyness
 FAULTS = [
     ("R1", "r01_kill", "kill -9 under mixed load"),
     ("NODES", "nodes", "several servers on one PostgreSQL"),
+    ("R5", "r05_disk", "disk full while it writes"),
+    ("R6", "r06_memory", "256 MiB of memory in a storm of logins"),
     ("R8", "r08_database", "PostgreSQL stopped, killed, refusing, frozen, slow"),
     ("R15", "r15_stop", "SIGTERM under load"),
     ("R17", "r17_overload", "ten times the capacity, on login and token"),
     ("R18", "r18_slow", "a thousand slow clients"),
+    ("R19", "r19_mail", "a mail server that hangs, resets, dawdles"),
 ]
 
 

@@ -205,7 +205,10 @@ class Admin:
     def token(self) -> str:
         """The token, fetched when it is first needed."""
         if not self._token:
-            self._token = Tokens.of(expect(own_token(self.http, ROOT), 200)).access
+            reply = own_token(self.http, ROOT)
+            if reply.status in (429, 503):
+                raise Refused(reply)
+            self._token = Tokens.of(expect(reply, 200)).access
         return self._token
 
     def forget_token(self) -> None:
