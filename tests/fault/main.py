@@ -24,6 +24,8 @@ FAULTS = [
     ("R5", "r05_disk", "disk full while it writes"),
     ("R6", "r06_memory", "256 MiB of memory in a storm of logins"),
     ("R8", "r08_database", "PostgreSQL stopped, killed, refusing, frozen, slow"),
+    ("R10", "r10_clock", "a clock that steps"),
+    ("R11", "r11_keys", "signing keys rotated again and again"),
     ("R15", "r15_stop", "SIGTERM under load"),
     ("R17", "r17_overload", "ten times the capacity, on login and token"),
     ("R18", "r18_slow", "a thousand slow clients"),

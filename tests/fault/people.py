@@ -110,7 +110,8 @@ class Browser:
         """The same browser on another connection."""
         return Browser(http, dict(self.cookies))
 
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
+        """What it sends with every request."""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         return {"Accept": "text/html", **({"Cookie": cookie} if cookie else {})}
 
@@ -122,11 +123,11 @@ class Browser:
 
     def get(self, path: str) -> Reply:
         """Opens a page; redirects are answers."""
-        return self._keep(self.http.get(path, self._headers()))
+        return self._keep(self.http.get(path, self.headers()))
 
     def post(self, path: str, fields: dict[str, str]) -> Reply:
         """Posts a form."""
-        return self._keep(self.http.form(path, fields, self._headers()))
+        return self._keep(self.http.form(path, fields, self.headers()))
 
     def authorize(self, app: Application, person: Person, scope: str = SCOPE, extra: dict[str, str] | None = None) -> tuple[str, str]:
         """Takes an authorization request to its end, signing in where asked; the code and its verifier."""

@@ -7,10 +7,12 @@ fifty times a second instead: its peak must stay below the limit.
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import Counter
 from pathlib import Path
+from urllib.parse import quote
 
 from case import Stage
 from http_client import Unanswered
@@ -55,8 +57,8 @@ def run(stage: Stage) -> None:
             peak[0] = max(peak[0], house.server.memory())
             time.sleep(0.02)
 
-    threads = [threading.Thread(target=_storm, args=(house, number, over, counts), daemon=True) for number in range(60)]
-    threads.append(threading.Thread(target=watch, daemon=True))
+    threads = [threading.Thread(target=watch, daemon=True)]
+    threads += [threading.Thread(target=_storm, args=(house, number, over, counts), daemon=True) for number in range(60)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -76,17 +78,18 @@ def run(stage: Stage) -> None:
 def _storm(house: House, number: int, over: float, counts: Counter[int]) -> None:
     http = house.server.http(timeout=30)
     person, browser = house.people[number % len(house.people)], Browser(http)
-    large = "x" * (1_000_000 if number % 4 else 1_500_000)
     try:
         page = browser.get("/login")
     except Unanswered:
         return
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page.body.decode())
+    password = person.password if number % 2 == 0 else "x" * (1_000_000 if number % 4 == 1 else 3_000_000)
+    body = f"csrf_token={quote(token[1] if token else '')}&request=&username={quote(person.email)}&sign_in=true&password=".encode()
+    body += password.encode()
+    headers = {**browser.headers(), "Content-Type": "application/x-www-form-urlencoded"}
     while time.monotonic() < over:
         try:
-            if number % 2:
-                reply = browser.submit(page, "/login", {"username": person.email, "password": large, "sign_in": "true"})
-            else:
-                reply = browser.submit(page, "/login", {"username": person.email, "password": person.password, "sign_in": "true"})
+            reply = http.request("POST", "/login", body, headers)
             counts[reply.status] += 1
             if reply.status in (429, 503):
                 time.sleep(0.05)
