@@ -7,6 +7,7 @@ answer came, both outcomes are right, but only these two.
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -35,6 +36,7 @@ class Chain:
     state: State = State.ALIVE
     #: dead by a fact that was acknowledged
     reason: str = ""
+    born: float = field(default_factory=time.monotonic)
 
 
 @dataclass
@@ -75,6 +77,8 @@ class Ledger:
     asked_logins: int = 0
     #: whether the person may act: DEAD while suspended
     may_act: State = State.ALIVE
+    #: seconds for which the load uses a grant
+    lifetime: float = 1e9
 
     def end_everything(self, state: State, reason: str) -> None:
         """Sessions and grants of the person end (or may have ended)."""

@@ -27,9 +27,12 @@ FAULTS = [
     ("R10", "r10_clock", "a clock that steps"),
     ("R11", "r11_keys", "signing keys rotated again and again"),
     ("R15", "r15_stop", "SIGTERM under load"),
+    ("R16", "r16_soak", "the mix for a long time"),
     ("R17", "r17_overload", "ten times the capacity, on login and token"),
     ("R18", "r18_slow", "a thousand slow clients"),
     ("R19", "r19_mail", "a mail server that hangs, resets, dawdles"),
+    ("R20", "r20_backup", "a backup while it works"),
+    ("R22", "r22_million", "a million principals and refresh tokens"),
 ]
 
 

@@ -117,7 +117,8 @@ class Worker(threading.Thread):
         self.ledger.chains.append(chain)
 
     def _chain(self) -> Chain | None:
-        alive = [chain for chain in self.ledger.chains[-200:] if chain.state is State.ALIVE]
+        since = time.monotonic() - self.ledger.lifetime
+        alive = [chain for chain in self.ledger.chains[-200:] if chain.state is State.ALIVE and chain.born > since]
         return self.random.choice(alive) if alive else None
 
     def refresh(self) -> None:

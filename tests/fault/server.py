@@ -113,12 +113,12 @@ class Server:
         """A connection to it."""
         return Http(self.port, self.host, timeout)
 
-    def command(self, *arguments: str, stdin: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, stdin: str | None = None, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Runs a command of the program beside the server, on the same data."""
         options = [f"--set={key}={value}" for key, value in self.options.items()]
         return subprocess.run(
             [*self.prefix, str(self.binary), *arguments, *self._place(), *options],
-            input=stdin, capture_output=True, text=True, env=self.environment, cwd=self.directory, check=check, timeout=120,
+            input=stdin, capture_output=True, text=True, env=self.environment, cwd=self.directory, check=check, timeout=timeout,
         )
 
     def kill(self) -> None:
