@@ -22,7 +22,7 @@ fn text(name: &str) -> String {
 }
 
 /// The words of a text that consist of these characters, without dots and underscores around them.
-fn words<'t>(text: &'t str, is_part: impl Fn(char) -> bool) -> impl Iterator<Item = &'t str> {
+fn words(text: &str, is_part: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     text.split(move |c| !is_part(c)).map(|word| word.trim_matches(['.', '_'])).filter(|word| !word.is_empty())
 }
 
