@@ -137,12 +137,12 @@ pub fn permissions(
     own: &Acl,
     attributes: &Attributes,
 ) -> Result<(Vec<String>, Permissions), Error> {
-    let rows: Vec<(String, String)> = identity_role::table
+    let rows: Vec<(String, String)> = per_backend!(conn, conn => identity_role::table
         .inner_join(role::table.on(role::key.eq(identity_role::role_key)))
         .filter(identity_role::identity_id.eq(id))
         .order(role::key)
         .select((role::key, role::acl))
-        .load(conn)?;
+        .load(conn))?;
     let mut keys = Vec::with_capacity(rows.len());
     let mut acls = vec![own.clone()];
     for (key, acl) in rows {

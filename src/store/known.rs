@@ -236,6 +236,13 @@ impl Store {
         self.read(move |conn| known.read_client(conn, &id)).await
     }
 
+    /// Forgets a client or principal, so that who asks next asks the database. For refusals: what was just given on another
+    /// server must not be refused on this one.
+    pub fn doubt(&self, identity_id: &str) {
+        self.known.clients.remove(identity_id);
+        self.known.principals.remove(identity_id);
+    }
+
     /// The principal with this id, from memory where it is kept.
     ///
     /// # Errors

@@ -4,7 +4,7 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, from_json, grant, schema::session, to_json, won};
+use super::{Conn, Error, Tx, connection::per_backend, from_json, grant, schema::session, to_json, won};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A browser session.
@@ -91,7 +91,8 @@ impl TryFrom<Row> for Session {
 
 /// The session with this `sid`.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Session>, Error> {
-    let row = session::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    let row =
+        per_backend!(conn, conn => session::table.find(id).select(Row::as_select()).get_result(conn)).optional()?;
     row.map(Session::try_from).transpose()
 }
 
@@ -108,11 +109,11 @@ pub fn find_locked(tx: &mut Tx<'_>, id: &str) -> Result<Option<Session>, Error> 
 
 /// The session with this cookie.
 pub fn find_by_secret(conn: &mut Conn, hash: &SecretHash) -> Result<Option<Session>, Error> {
-    let row = session::table
+    let row = per_backend!(conn, conn => session::table
         .filter(session::secret_hash.eq(hash.as_str()))
         .select(Row::as_select())
-        .get_result(conn)
-        .optional()?;
+        .get_result(conn))
+    .optional()?;
     row.map(Session::try_from).transpose()
 }
 
@@ -160,7 +161,7 @@ pub fn has_any_from(
 
 /// Adds a session.
 pub fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), Error> {
-    diesel::insert_into(session::table)
+    per_backend!(&mut **tx, conn => diesel::insert_into(session::table)
         .values(Row {
             id: session.id.clone(),
             principal_id: session.principal_id.clone(),
@@ -177,7 +178,7 @@ pub fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), Error> {
             user_agent: session.user_agent.clone(),
             ended_at: session.ended_at.map(Timestamp::millis),
         })
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
@@ -200,9 +201,9 @@ pub fn renew(tx: &mut Tx<'_>, session: &Session, now: Timestamp) -> Result<bool,
 
 /// Notes that a live session was used.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp, idle_expires_at: Timestamp) -> Result<(), Error> {
-    diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+    per_backend!(&mut **tx, conn => diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set((session::last_active_at.eq(now.millis()), session::idle_expires_at.eq(idle_expires_at.millis())))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
@@ -219,9 +220,9 @@ pub fn replace(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error>
 /// Ends a session and revokes all that was granted in it: signing out. False if it had ended before.
 pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
     tx.changes_known();
-    let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+    let rows = per_backend!(&mut **tx, conn => diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set(session::ended_at.eq(now.millis()))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     grant::revoke_of_session(tx, id, now)?;
     Ok(won(rows))
 }
