@@ -1,6 +1,9 @@
 //! PostgreSQL: a small pool on the blocking threads, transactions repeated when they lost against another.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use diesel::{
     Connection,
@@ -8,7 +11,11 @@ use diesel::{
 };
 use tokio::sync::{Semaphore, watch};
 
-use super::{Conn, Error, Failure, Tx, connection, migrate, sqlite::Either};
+use super::{
+    Conn, Error, Failure, Tx, connection, migrate,
+    numbers::{Counted, PostgresNumbers},
+    sqlite::Either,
+};
 
 /// How often a transaction is run before its caller is told to come back later.
 const ATTEMPTS: u32 = 6;
@@ -40,6 +47,7 @@ pub(super) struct Postgres {
     /// As many permits as connections: work waits here, not on blocking threads.
     permits: Arc<Semaphore>,
     raised: Arc<watch::Sender<u64>>,
+    pub(super) numbers: PostgresNumbers,
 }
 
 impl Postgres {
@@ -54,7 +62,9 @@ impl Postgres {
             .connection_timeout(Duration::from_secs(1))
             .error_handler(Box::new(Quiet))
             .build_unchecked(Manager { url: url.to_owned() });
-        Ok(Postgres { pool, permits: Arc::new(Semaphore::new(size as usize)), raised })
+        let numbers = PostgresNumbers::default();
+        numbers.size.set(i64::from(size));
+        Ok(Postgres { pool, permits: Arc::new(Semaphore::new(size as usize)), raised, numbers })
     }
 
     pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
@@ -63,7 +73,7 @@ impl Postgres {
         T: Send + 'static,
         E: Failure,
     {
-        let raised = self.raised.clone();
+        let (raised, numbers) = (self.raised.clone(), self.numbers.clone());
         self.blocking(move |conn| {
             let mut attempt = 1;
             loop {
@@ -76,6 +86,7 @@ impl Postgres {
                 });
                 let error = match outcome {
                     Ok(value) => {
+                        numbers.committed.inc();
                         if raises {
                             raised.send_modify(|n| *n += 1);
                         }
@@ -89,6 +100,7 @@ impl Postgres {
                         // The loser lets the winner finish; on a blocking thread of its own.
                         std::thread::sleep(Duration::from_millis(u64::from(attempt * attempt)));
                         attempt += 1;
+                        numbers.retries.inc();
                     }
                     Some(Error::Repeat(why)) => return Err(Error::Unavailable(why.clone()).into()),
                     _ => return Err(error),
@@ -113,14 +125,17 @@ impl Postgres {
         T: Send + 'static,
         E: Failure,
     {
-        let waiting = tokio::time::timeout(Duration::from_secs(5), self.permits.clone().acquire_owned());
-        let permit = match waiting.await {
+        let (begun, waits) = (Instant::now(), Counted::new(&self.numbers.waiting));
+        let waiting = tokio::time::timeout(Duration::from_secs(5), self.permits.clone().acquire_owned()).await;
+        drop(waits);
+        self.numbers.wait.time(begun.elapsed());
+        let permit = match waiting {
             Ok(Ok(permit)) => permit,
             _ => return Err(Error::Unavailable("no connection became free in time".to_owned()).into()),
         };
-        let pool = self.pool.clone();
+        let (pool, in_use) = (self.pool.clone(), Counted::new(&self.numbers.in_use));
         let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let (_permit, _in_use) = (permit, in_use);
             let mut conn = pool.get().map_err(|e| Error::Unavailable(e.to_string()))?;
             f(&mut conn)
         });

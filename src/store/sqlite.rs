@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
+    time::Instant,
 };
 
 use diesel::{
@@ -21,7 +22,10 @@ use diesel::{
 };
 use tokio::sync::{oneshot, watch};
 
-use super::{Conn, Error, Failure, Tx, connection, migrate};
+use super::{
+    Conn, Error, Failure, Tx, connection, migrate,
+    numbers::{Counted, SqliteNumbers},
+};
 
 /// Writes that may wait for the writer; more are refused, so that a stall does not eat the memory.
 const QUEUE: usize = 4096;
@@ -32,6 +36,7 @@ pub(super) struct Sqlite {
     path: String,
     id: u64,
     jobs: mpsc::SyncSender<Box<dyn Job>>,
+    pub(super) numbers: SqliteNumbers,
 }
 
 thread_local! {
@@ -49,12 +54,13 @@ impl Sqlite {
         let mut conn = Conn::Sqlite(connection::sqlite_writer(&path)?);
         migrate::run(&mut conn)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
-        let writer_path = path.clone();
+        let (writer_path, numbers) = (path.clone(), SqliteNumbers::default());
+        let counted = numbers.clone();
         std::thread::Builder::new()
             .name("keyward-writer".to_owned())
-            .spawn(move || Writer { path: writer_path, conn: Some(conn), raised }.run(&queue))
+            .spawn(move || Writer { path: writer_path, conn: Some(conn), raised, numbers: counted }.run(&queue))
             .map_err(|e| Error::Unavailable(e.to_string()))?;
-        Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs })
+        Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs, numbers })
     }
 
     pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
@@ -64,7 +70,7 @@ impl Sqlite {
         E: Failure,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Write { f, outcome: None, answer: Some(answer) };
+        let job = Write { f, outcome: None, answer: Some(answer), _waits: Counted::new(&self.numbers.waiting) };
         self.jobs.try_send(Box::new(job)).map_err(|_| Error::Unavailable("too many writes are waiting".to_owned()))?;
         answered.await.map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?
     }
@@ -105,6 +111,7 @@ struct Write<T, E, F> {
     f: F,
     outcome: Option<Result<T, E>>,
     answer: Option<oneshot::Sender<Result<T, E>>>,
+    _waits: Counted,
 }
 
 impl<T, E, F> Job for Write<T, E, F>
@@ -160,6 +167,7 @@ struct Writer {
     /// Empty after a failure that left the connection in doubt; opened again for the next group.
     conn: Option<Conn>,
     raised: Arc<watch::Sender<u64>>,
+    numbers: SqliteNumbers,
 }
 
 impl Writer {
@@ -172,8 +180,10 @@ impl Writer {
                     Err(_) => break,
                 }
             }
+            self.numbers.group.size(group.len());
             let committed = self.commit(&mut group);
             if let Err(why) = &committed {
+                self.numbers.failed.inc();
                 tracing::error!(%why, writes = group.len(), "a group of writes was not kept");
             }
             for mut job in group {
@@ -194,7 +204,10 @@ impl Writer {
             for job in group.iter_mut() {
                 raised |= job.run(&mut conn);
             }
-            <Conn as Connection>::TransactionManager::commit_transaction(&mut conn).map_err(|e| e.to_string())
+            let begun = Instant::now();
+            let committed = <Conn as Connection>::TransactionManager::commit_transaction(&mut conn);
+            self.numbers.commit.time(begun.elapsed());
+            committed.map_err(|e| e.to_string())
         }));
         match done {
             Ok(Ok(())) => {
