@@ -99,6 +99,9 @@ fn banner(config: &Config, listeners: &server::Listeners, setup: &SetupLink) -> 
         addresses.join(", "),
         config.database()
     );
+    if let Some(address) = listeners.metrics_address() {
+        banner.push_str(&format!("  metrics:  http://{address}/metrics\n"));
+    }
     match setup {
         SetupLink::Done => {}
         SetupLink::New(link) => banner.push_str(&format!(

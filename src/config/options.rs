@@ -203,6 +203,13 @@ options! {
         format: LogFormat = LogFormat::Text;
     }
 
+    /// What is counted and measured, for Prometheus.
+    [metrics] Metrics {
+        /// The address at which `GET /metrics` is answered, such as `127.0.0.1:9464`: to whoever reaches it, without asking
+        /// who that is, so it must not be a public one.
+        listen: Option<SocketAddr> = None, shown "not set: nothing is shown";
+    }
+
     /// How administrators' programs work with the server.
     [iam] Iam {
         /// Existing objects are changed and deleted only under a precondition (`If-Match`); without one the answer is 428.

@@ -64,6 +64,19 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// One word, for statistics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Authenticated { password_temporary: true, .. } => "temporary_password",
+            Outcome::Authenticated { password_temporary: false, .. } => "signed_in",
+            Outcome::Refused => "refused",
+            Outcome::Throttled { .. } => "throttled",
+            Outcome::Busy { .. } => "busy",
+        }
+    }
+}
+
 /// Checks username and password.
 ///
 /// # Errors

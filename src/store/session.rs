@@ -4,7 +4,14 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, connection::per_backend, from_json, grant, schema::session, to_json, won};
+use super::{
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, grant,
+    schema::session,
+    sql::{Count, Sql},
+    to_json, won,
+};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A browser session.
@@ -105,6 +112,16 @@ pub fn find_locked(tx: &mut Tx<'_>, id: &str) -> Result<Option<Session>, Error> 
         Conn::Postgres(conn) => session.select(Row::as_select()).for_share().get_result(conn).optional()?,
     };
     row.map(Session::try_from).transpose()
+}
+
+/// How many sessions are live: of the first `most` that have not reached their end, so that the work has one.
+pub fn count_live(conn: &mut Conn, now: Timestamp, most: i64) -> Result<i64, Error> {
+    let sql = Sql::new(
+        "SELECT COUNT(*) AS n FROM (SELECT idle_expires_at, ended_at FROM session WHERE expires_at > ? \
+         ORDER BY expires_at LIMIT ?) AS first WHERE ended_at IS NULL AND idle_expires_at > ?",
+    );
+    let counted = sql.number(now.millis()).number(most).number(now.millis()).load::<Count>(conn)?;
+    Ok(counted.first().map_or(0, |count| count.n))
 }
 
 /// The session with this cookie.

@@ -132,6 +132,12 @@ impl TestApp {
         format!("{}{path}", self.issuer)
     }
 
+    /// The address of what is counted and measured; empty where nothing listens for that.
+    pub fn metrics_url(&self) -> String {
+        let address = self.running.as_ref().and_then(|running| running.metrics_address);
+        address.map_or_else(String::new, |address| format!("http://{address}/metrics"))
+    }
+
     /// Now, as the server sees it.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
