@@ -231,9 +231,13 @@ def _effects(cluster: Cluster, outcome: Outcome, each: int) -> None:
         ("rotated key", _rotated_key),
     ):
         seen: list[float] = []
+        began: list[float] = []
         for _ in range(1 if kind == "rotated key" else each):
             act, is_over = prepare(cluster, admin)
-            outcome.that(not any(is_over(http) for http in cluster.https[1:]), f"{kind}: it was over before it began")
+            # what was given has to arrive as well
+            for http in cluster.https[1:]:
+                after = until(lambda: not is_over(http), 5, every=0.005)
+                began.append(5.0 if after is None else after)
             act()
             begun = time.monotonic()
             for http in cluster.https[1:]:
@@ -241,6 +245,9 @@ def _effects(cluster: Cluster, outcome: Outcome, each: int) -> None:
                 seen.append(5.0 if after is None else time.monotonic() - begun)
         slowest = max(seen)
         outcome.within(slowest, EFFECT, f"{kind}: seen on another node")
+        outcome.within(max(began), EFFECT, f"{kind}: before it, what was given was seen on another node")
+        if max(began) > 0.05:
+            outcome.numbers[f"{kind}: what was given before it was seen on another node after, p100"] = millis(max(began))
         outcome.numbers[f"{kind}, {len(cluster.nodes)} nodes, p50/p100"] = f"{millis(percentile(seen, 0.5))} / {millis(slowest)}"
 
 
