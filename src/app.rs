@@ -16,8 +16,8 @@ use crate::{
     store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
 };
 
-/// How often other processes' changes are looked for.
-const POLL: Duration = Duration::from_millis(250);
+/// How long after a failure the signing keys are asked for again.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// The running program's parts. Cheap to clone.
 #[derive(Clone)]
@@ -157,20 +157,13 @@ impl App {
         Ok(())
     }
 
-    /// Follows changes that other processes make to what is kept in memory. Runs until it is dropped.
-    pub async fn follow_changes(self) {
-        let mut known = -1;
-        let mut tick = tokio::time::interval(POLL);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tick.tick().await;
-            match self.store.read(store::generation::current).await {
-                Ok(generation) if generation == known => {}
-                Ok(generation) => match self.reload_keys().await {
-                    Ok(()) => known = generation,
-                    Err(error) => tracing::warn!(%error, "the signing keys could not be read again"),
-                },
-                Err(error) => tracing::debug!(%error, "the generation could not be read"),
+    /// Reads the signing keys again whenever they were changed. Runs until it is dropped.
+    pub async fn follow_keys(self) {
+        let mut changes = self.store.key_changes();
+        while changes.changed().await.is_ok() {
+            while let Err(error) = self.reload_keys().await {
+                tracing::warn!(%error, "the signing keys could not be read again");
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

@@ -152,8 +152,10 @@ pub async fn open_token(
     token: &str,
 ) -> Result<(Current, Secret, AuthModule), AppserverError> {
     let active = active(app, token).await?.ok_or_else(AppserverError::token_invalid)?;
-    if !appserver_session::has_access(&active.permissions) {
-        return Err(refuse(app, req, active.principal.as_ref(), &active.client.id).await);
+    if !appserver_session::has_access(&active.permissions()) {
+        return Err(
+            refuse(app, req, active.principal.as_deref().map(|known| &known.principal), &active.client.id).await
+        );
     }
     let (now, secret) = (app.clock.now(), secret_of(app, &active));
     let known = appserver_session::current(&app.store, &app.access, &secret.hash(), now).await?;
@@ -176,7 +178,7 @@ pub fn opening(app: &App, req: &HttpRequest, module: AuthModule, now: Timestamp)
 
 async fn active(app: &App, presented: &str) -> Result<Option<ActiveToken>, AppserverError> {
     let (keys, issuer, now) = (app.keys.load_full(), app.config.issuer(), app.clock.now());
-    let active = token::verify(&keys, &app.seals, &app.store, &app.access, issuer, presented, now).await?;
+    let active = token::verify(&keys, &app.seals, &app.store, issuer, presented, now).await?;
     Ok(active.filter(|token| token.audiences().contains(&issuer)))
 }
 

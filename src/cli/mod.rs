@@ -114,7 +114,8 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {
-    if !matches!(command, Command::Serve(_) | Command::Try(_)) {
+    // servers log as they are configured
+    if !matches!(command, Command::Serve(_) | Command::Try(_) | Command::Dev(dev::DevCommand::Ceiling(_))) {
         telemetry::init_quiet();
     }
     match command {

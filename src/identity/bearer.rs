@@ -1,6 +1,8 @@
 //! Who is behind a bearer token that is presented to an API of this server (RFC 6750): an access token, or one that a
 //! person made for a script.
 
+use std::sync::Arc;
+
 use super::{
     activity,
     personal_access_token::{self, ActivePersonalAccessToken},
@@ -13,8 +15,7 @@ use crate::{
         scope::Scope,
         secret::{Kind, Secret},
     },
-    store,
-    store::principal::Principal,
+    store::{self, KnownPrincipal},
 };
 
 /// The identity behind a token, and what the token allows now.
@@ -23,7 +24,7 @@ pub struct Bearer {
     /// The identity in whose name: the person's, or the client's where it acts for itself.
     pub subject: String,
     /// The person; none where a client acts for itself.
-    pub principal: Option<Principal>,
+    pub principal: Option<Arc<KnownPrincipal>>,
     /// To whom the token was given.
     pub client_id: Option<String>,
     /// The browser session in which it was given.
@@ -45,13 +46,13 @@ impl From<ActiveToken> for Bearer {
         Bearer {
             subject: token.principal.as_ref().map_or(&token.client.id, |principal| &principal.id).clone(),
             grant_id: token.grant.as_ref().map(|grant| grant.id.clone()),
-            session_id: token.grant.and_then(|grant| grant.session_id),
+            session_id: token.grant.as_ref().and_then(|grant| grant.session_id.clone()),
             personal_access_token: None,
-            client_id: Some(token.client.id),
+            client_id: Some(token.client.id.clone()),
+            roles: token.roles().to_vec(),
+            permissions: token.permissions(),
             principal: token.principal,
-            roles: token.roles,
             scope: token.scope,
-            permissions: token.permissions,
         }
     }
 }
@@ -62,12 +63,12 @@ impl From<ActivePersonalAccessToken> for Bearer {
             subject: active.principal.id.clone(),
             session_id: None,
             grant_id: None,
-            personal_access_token: Some(active.token.id),
+            personal_access_token: Some(active.token.id.clone()),
+            roles: active.roles().to_vec(),
+            permissions: active.permissions(),
             client_id: Some(active.token.client_id),
             principal: Some(active.principal),
-            roles: active.roles,
             scope: active.scope,
-            permissions: active.permissions,
         }
     }
 }
@@ -80,13 +81,13 @@ impl From<ActivePersonalAccessToken> for Bearer {
 pub async fn identify(app: &Parts, presented: &str) -> Result<Option<Bearer>, store::Error> {
     if presented.starts_with(Kind::PersonalAccessToken.prefix()) {
         let Some(secret) = Secret::presented(Kind::PersonalAccessToken, presented) else { return Ok(None) };
-        let active = personal_access_token::verify(&app.store, &app.access, &secret, app.clock.now()).await?;
+        let active = personal_access_token::verify(&app.store, &secret, app.clock.now()).await?;
         let bearer = active.map(Bearer::from);
         note(app, bearer.as_ref());
         return Ok(bearer);
     }
     let (keys, issuer, now) = (app.keys.load_full(), app.config.issuer(), app.clock.now());
-    let active = token::verify(&keys, &app.seals, &app.store, &app.access, issuer, presented, now).await?;
+    let active = token::verify(&keys, &app.seals, &app.store, issuer, presented, now).await?;
     let bearer = active.filter(|token| token.audiences().contains(&issuer)).map(Bearer::from);
     note(app, bearer.as_ref());
     Ok(bearer)

@@ -1,10 +1,10 @@
 //! Whether a client is who it says, by its secret (RFC 6749 §2.3.1).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     model::{secret::SecretHash, time::Timestamp},
-    store::{self, Store, client::Client, client_secret::ClientSecret},
+    store::{self, KnownClient, Store, client_secret::ClientSecret},
 };
 
 /// How exactly it is known when a secret last worked.
@@ -20,23 +20,18 @@ pub async fn by_secret(
     id: &str,
     secret: &str,
     now: Timestamp,
-) -> Result<Option<(Client, ClientSecret)>, store::Error> {
-    let id = id.to_owned();
-    let found = store
-        .read(move |conn| {
-            let client = store::client::find(conn, &id)?;
-            let secrets = store::client_secret::of_client(conn, &id)?;
-            Ok::<_, store::Error>(client.map(|client| (client, secrets)))
-        })
-        .await?;
+) -> Result<Option<(Arc<KnownClient>, ClientSecret)>, store::Error> {
+    let found = store.client(id).await?;
     let presented = SecretHash::of(secret);
-    let Some((client, secrets)) = found else { return Ok(None) };
+    let Some(client) = found else { return Ok(None) };
     // every secret is compared, so that time does not tell which one it was
-    let proof = secrets
-        .into_iter()
+    let proof = client
+        .secrets
+        .iter()
         .filter(|secret| secret.expires_at.is_none_or(|expires| now < expires))
         .fold(None, |proof, secret| if secret.hash.matches(&presented) { Some(secret) } else { proof });
-    Ok(proof.filter(|_| client.suspended_at.is_none()).map(|proof| (client, proof)))
+    let proof = proof.filter(|_| client.suspended_at.is_none()).cloned();
+    Ok(proof.map(|proof| (client, proof)))
 }
 
 /// Writes down that a secret has worked, once in a while and beside the answer, which does not wait for it.

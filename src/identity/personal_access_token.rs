@@ -4,13 +4,13 @@
 //! with which it was made: never stronger than either, and refused while either is suspended. An application that was
 //! thrown out leaves no token behind that goes on.
 
+use std::sync::Arc;
+
 use crate::{
     model::{permission::Permissions, scope::Scope, secret::Secret, time::Timestamp},
     store::{
-        self, Store,
-        access::AccessCache,
+        self, KnownPrincipal, Store,
         personal_access_token::{NOTED_EVERY, PersonalAccessToken},
-        principal::Principal,
     },
 };
 
@@ -20,13 +20,21 @@ pub struct ActivePersonalAccessToken {
     /// What is stored of it.
     pub token: PersonalAccessToken,
     /// In whose name it acts.
-    pub principal: Principal,
+    pub principal: Arc<KnownPrincipal>,
     /// What of its scopes holds.
     pub scope: Scope,
+}
+
+impl ActivePersonalAccessToken {
     /// The person's roles.
-    pub roles: Vec<String>,
+    pub fn roles(&self) -> &[String] {
+        &self.principal.access.roles
+    }
+
     /// What it allows: what the person holds, narrowed by its scopes.
-    pub permissions: Permissions,
+    pub fn permissions(&self) -> Permissions {
+        self.principal.access.permissions.narrowed(&self.scope)
+    }
 }
 
 /// The token, if it holds now; `None` if not, for whatever reason. That it was used is noted at most once a minute, after
@@ -36,31 +44,20 @@ pub struct ActivePersonalAccessToken {
 /// Only if the database cannot be asked.
 pub async fn verify(
     store: &Store,
-    access: &AccessCache,
     presented: &Secret,
     now: Timestamp,
 ) -> Result<Option<ActivePersonalAccessToken>, store::Error> {
-    let (hash, cache) = (presented.hash(), access.clone());
-    let active = store
-        .read(move |conn| {
-            let token = store::personal_access_token::find_by_hash(conn, &hash)?.filter(|token| now < token.expires_at);
-            let Some(token) = token else { return Ok(None) };
-            let principal = store::principal::find(conn, &token.principal_id)?;
-            let Some(principal) = principal.filter(|principal| principal.suspended_at.is_none()) else {
-                return Ok(None);
-            };
-            let client = store::client::find(conn, &token.client_id)?;
-            let Some(client) = client.filter(|client| client.suspended_at.is_none()) else { return Ok(None) };
-            let access = cache.of_principal(conn, &principal)?;
-            let scope = access.grant(&token.scope, &client, true);
-            let (roles, permissions) = (access.roles.clone(), access.permissions.narrowed(&scope));
-            Ok::<_, store::Error>(Some(ActivePersonalAccessToken { token, principal, scope, roles, permissions }))
-        })
-        .await?;
-    if let Some(active) = &active {
-        note_use(store, active, now);
-    }
-    Ok(active)
+    let hash = presented.hash();
+    let token = store.read(move |conn| store::personal_access_token::find_by_hash(conn, &hash)).await?;
+    let Some(token) = token.filter(|token| now < token.expires_at) else { return Ok(None) };
+    let principal = store.principal(&token.principal_id).await?;
+    let Some(principal) = principal.filter(|principal| principal.suspended_at.is_none()) else { return Ok(None) };
+    let client = store.client(&token.client_id).await?;
+    let Some(client) = client.filter(|client| client.suspended_at.is_none()) else { return Ok(None) };
+    let scope = principal.access.grant(&token.scope, &client, true);
+    let active = ActivePersonalAccessToken { token, principal, scope };
+    note_use(store, &active, now);
+    Ok(Some(active))
 }
 
 /// Notes the use without making anybody wait.

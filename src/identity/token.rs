@@ -2,14 +2,16 @@
 //! server. Nothing is stored per access token; what it names (subject, client, grant, session, its own `jti`) is looked
 //! at on each use.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
-use super::access::AccessCache;
+use super::access::Access;
 use crate::{
     app::Seals,
     keys::{self, KeyRing},
     model::{id, permission::Permissions, scope::Scope, time::Timestamp},
-    store::{self, Conn, Store, client::Client, grant::Grant, principal::Principal},
+    store::{self, Conn, KnownClient, KnownPrincipal, Store, client::Client, grant::Grant},
 };
 
 /// The `typ` of access tokens (RFC 9068 §2.1).
@@ -19,7 +21,7 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What it says.
-    pub claims: Map<String, Value>,
+    pub claims: Arc<Map<String, Value>>,
     /// What of its scopes holds as of now.
     pub scope: Scope,
     /// Its own identifier.
@@ -27,21 +29,31 @@ pub struct ActiveToken {
     /// When it expires.
     pub expires_at: Timestamp,
     /// To whom it was given.
-    pub client: Client,
+    pub client: Arc<KnownClient>,
     /// In whose name; none if the client acts for itself.
-    pub principal: Option<Principal>,
+    pub principal: Option<Arc<KnownPrincipal>>,
     /// The grant that it belongs to; none if the client acts for itself.
-    pub grant: Option<Grant>,
-    /// The subject's roles as of now.
-    pub roles: Vec<String>,
-    /// What it allows as of now: what the subject holds, narrowed by its scopes.
-    pub permissions: Permissions,
+    pub grant: Option<Arc<Grant>>,
+    /// What the subject may do as of now.
+    pub access: Arc<Access>,
 }
 
 impl ActiveToken {
     /// The audiences that it names.
     pub fn audiences(&self) -> Vec<&str> {
         audiences(&self.claims)
+    }
+
+    /// The subject's roles as of now.
+    pub fn roles(&self) -> &[String] {
+        &self.access.roles
+    }
+
+    /// What it allows as of now: what the subject holds, narrowed by its scopes. A client's own token that names no scope,
+    /// of a client that has none registered, holds whatever the client holds.
+    pub fn permissions(&self) -> Permissions {
+        let whole = self.principal.is_none() && self.client.scopes.is_empty() && !self.claims.contains_key("scope");
+        if whole { self.access.permissions.clone() } else { self.access.permissions.narrowed(&self.scope) }
     }
 }
 
@@ -56,11 +68,17 @@ pub fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
 
 /// Reads an access token of this server, signed or sealed; `None` if it is anything else. Says nothing about whether
 /// it still holds, but for its expiry.
-pub fn read(keys: &KeyRing, seals: &Seals, issuer: &str, token: &str, now: Timestamp) -> Option<Map<String, Value>> {
+pub fn read(
+    keys: &KeyRing,
+    seals: &Seals,
+    issuer: &str,
+    token: &str,
+    now: Timestamp,
+) -> Option<Arc<Map<String, Value>>> {
     let claims = if token.starts_with(keys::OPAQUE_PREFIX) {
-        keys::open_claims(&seals.access_token, token)?
+        Arc::new(keys::open_claims(&seals.access_token, token)?)
     } else {
-        keys.verify(token, &[ACCESS_TOKEN_TYPE]).ok()?.claims
+        keys.verify_again(token, ACCESS_TOKEN_TYPE).ok()?
     };
     let ours = claims.get("iss").and_then(Value::as_str) == Some(issuer);
     let expires = claims.get("exp").and_then(Value::as_i64)?;
@@ -75,48 +93,48 @@ pub async fn verify(
     keys: &KeyRing,
     seals: &Seals,
     store: &Store,
-    access: &AccessCache,
     issuer: &str,
     token: &str,
     now: Timestamp,
 ) -> Result<Option<ActiveToken>, store::Error> {
     match read(keys, seals, issuer, token, now) {
-        Some(claims) => {
-            let access = access.clone();
-            store.read(move |conn| active(conn, &access, claims, now)).await
-        }
+        Some(claims) => active(store, claims, now).await,
         None => Ok(None),
     }
 }
 
-fn active(
-    conn: &mut Conn,
-    cache: &AccessCache,
-    claims: Map<String, Value>,
+async fn active(
+    store: &Store,
+    claims: Arc<Map<String, Value>>,
     now: Timestamp,
 ) -> Result<Option<ActiveToken>, store::Error> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     let (Some(subject), Some(client_id), Some(jti)) = (text("sub"), text("client_id"), text("jti")) else {
         return Ok(None);
     };
-    let scope = Scope::written(text("scope").unwrap_or_default());
-    let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
-    if store::revoked_token::contains(conn, jti)? {
+    if store.is_revoked(jti).await? {
         return Ok(None);
     }
-    let Some(client) = store::client::find(conn, client_id)?.filter(|client| client.suspended_at.is_none()) else {
+    let Some(client) = store.client(client_id).await?.filter(|client| client.suspended_at.is_none()) else {
         return Ok(None);
     };
     let (principal, grant, access) = match text("grant_id") {
         Some(id) => {
-            let Some(grant) = live_grant(conn, id, &client, now)? else { return Ok(None) };
-            let Some(principal) = store::principal::find(conn, subject)?.filter(|p| p.suspended_at.is_none()) else {
+            let Some(grant) = store.grant(id).await?.filter(|grant| holds(grant, &client, now)) else {
+                return Ok(None);
+            };
+            if let Some(session_id) = binding_session(&grant, &client)
+                && !store.is_live_session(session_id, now).await?
+            {
+                return Ok(None);
+            }
+            let Some(principal) = store.principal(subject).await?.filter(|p| p.suspended_at.is_none()) else {
                 return Ok(None);
             };
             if grant.principal_id != principal.id {
                 return Ok(None);
             }
-            let access = cache.of_principal(conn, &principal)?;
+            let access = principal.access.clone();
             (Some(principal), Some(grant), access)
         }
         // the client acts for itself (RFC 9068 §2.2: sub is the client)
@@ -126,34 +144,33 @@ fn active(
             if client.metadata.tokens_since.is_some_and(|since| issued_at < since) {
                 return Ok(None);
             }
-            (None, None, cache.of_client(conn, &client)?)
+            (None, None, client.access.clone())
         }
         None => return Ok(None),
     };
-    let whole = principal.is_none() && scope.is_empty() && client.scopes.is_empty();
     // what the client may not ask for any more, or the subject does not hold any more, is no scope of the token any more
+    let scope = Scope::written(text("scope").unwrap_or_default());
     let scope = access.grant(&scope, &client, principal.is_some());
-    let permissions = if whole { access.permissions.clone() } else { access.permissions.narrowed(&scope) };
-    Ok(Some(ActiveToken {
-        jti: jti.to_owned(),
-        scope,
-        expires_at,
-        client,
-        principal,
-        grant,
-        roles: access.roles.clone(),
-        permissions,
-        claims,
-    }))
+    let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
+    Ok(Some(ActiveToken { jti: jti.to_owned(), scope, expires_at, client, principal, grant, access, claims }))
+}
+
+/// Whether a grant is this client's, not revoked and not expired.
+fn holds(grant: &Grant, client: &Client, now: Timestamp) -> bool {
+    grant.client_id == client.id && grant.revoked_at.is_none() && now < grant.expires_at
+}
+
+/// The session that a grant ends with; none if it outlives sessions, as the client must be registered for still.
+fn binding_session<'g>(grant: &'g Grant, client: &Client) -> Option<&'g str> {
+    let offline = grant.offline && client.scopes.contains("offline_access");
+    grant.session_id.as_deref().filter(|_| !offline)
 }
 
 /// The grant, if it holds: this client's, not revoked, not expired, and its session not over unless it outlives sessions,
 /// as the client must be registered for still.
 pub fn live_grant(conn: &mut Conn, id: &str, client: &Client, now: Timestamp) -> Result<Option<Grant>, store::Error> {
-    let holds = |grant: &Grant| grant.client_id == client.id && grant.revoked_at.is_none() && now < grant.expires_at;
-    let Some(grant) = store::grant::find(conn, id)?.filter(holds) else { return Ok(None) };
-    let offline = grant.offline && client.scopes.contains("offline_access");
-    if let (false, Some(session_id)) = (offline, &grant.session_id) {
+    let Some(grant) = store::grant::find(conn, id)?.filter(|grant| holds(grant, client, now)) else { return Ok(None) };
+    if let Some(session_id) = binding_session(&grant, client) {
         let live = store::session::find(conn, session_id)?.is_some_and(|session| session.is_live(now));
         if !live {
             return Ok(None);

@@ -1,6 +1,6 @@
 //! Client authentication (RFC 6749 §2.3, RFC 7523 §2.2): who is asking, proven.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{HttpRequest, http::header};
 use base64::{
@@ -22,7 +22,7 @@ use crate::{
         id::{self, shown},
         time::Timestamp,
     },
-    store::{self, client::Client},
+    store::{self, KnownClient, client::Client},
 };
 
 /// The one assertion type (RFC 7523 §2.2).
@@ -44,7 +44,12 @@ enum Credentials {
 ///
 /// # Errors
 /// `invalid_request` for two methods at once, `invalid_client` for everything that does not prove who is asking.
-pub async fn authenticate(app: &App, req: &HttpRequest, params: &Params, now: Timestamp) -> Result<Client, OAuthError> {
+pub async fn authenticate(
+    app: &App,
+    req: &HttpRequest,
+    params: &Params,
+    now: Timestamp,
+) -> Result<Arc<KnownClient>, OAuthError> {
     let used_header = req.headers().contains_key(header::AUTHORIZATION);
     let outcome = match credentials(req, params)? {
         Credentials::Basic { id, secret } => by_secret(app, id, secret, AuthMethod::ClientSecretBasic, now).await,
@@ -124,6 +129,9 @@ fn basic(value: &str) -> Option<(String, String)> {
 }
 
 fn form_decode(text: &str) -> Option<String> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')) {
+        return Some(text.to_owned());
+    }
     // A lone name decodes as the form encoding has it; '&' and '=' in the raw text would be separators there.
     let encoded = text.replace('&', "%26").replace('=', "%3D");
     let (name, _) = form_urlencoded::parse(encoded.as_bytes()).next().unwrap_or_default();
@@ -136,7 +144,7 @@ async fn by_secret(
     secret: String,
     method: AuthMethod,
     now: Timestamp,
-) -> Result<Client, OAuthError> {
+) -> Result<Arc<KnownClient>, OAuthError> {
     let Some((client, proof)) = client::by_secret(&app.store, &id, &secret, now).await? else { return Err(unproven()) };
     if client.auth_method != method {
         return Err(invalid(format!(
@@ -149,8 +157,8 @@ async fn by_secret(
     Ok(client)
 }
 
-async fn public(app: &App, id: String) -> Result<Client, OAuthError> {
-    let client = app.store.read(move |conn| store::client::find(conn, &id)).await?;
+async fn public(app: &App, id: String) -> Result<Arc<KnownClient>, OAuthError> {
+    let client = app.store.client(&id).await?;
     let client = client.filter(|client| client.suspended_at.is_none()).ok_or_else(unproven)?;
     if !client.is_public() {
         return Err(invalid(format!("expected client authentication by {}, got none", client.auth_method.as_str())));
@@ -159,7 +167,12 @@ async fn public(app: &App, id: String) -> Result<Client, OAuthError> {
 }
 
 /// RFC 7523 §3, with the audience rule of its 2025 update: our issuer as the only audience, as a string.
-async fn by_assertion(app: &App, id: Option<String>, assertion: &str, now: Timestamp) -> Result<Client, OAuthError> {
+async fn by_assertion(
+    app: &App,
+    id: Option<String>,
+    assertion: &str,
+    now: Timestamp,
+) -> Result<Arc<KnownClient>, OAuthError> {
     let unverified = unverified_claims(assertion)
         .ok_or_else(|| invalid("client_assertion: expected a signed JWT in compact form"))?;
     let text = |name: &str| unverified.0.get(name).and_then(Value::as_str).map(str::to_owned);
@@ -171,8 +184,7 @@ async fn by_assertion(app: &App, id: Option<String>, assertion: &str, now: Times
     }
     // nothing that cannot be a client's id reaches the database
     let subject = id::client(&subject).map_err(|e| invalid(format!("client_assertion: sub: {e}")))?;
-    let wanted = subject.clone();
-    let client = app.store.read(move |conn| store::client::find(conn, &wanted)).await?;
+    let client = app.store.client(&subject).await?;
     let client = client.filter(|client| client.suspended_at.is_none()).ok_or_else(unproven)?;
     if client.auth_method != AuthMethod::PrivateKeyJwt {
         return Err(unproven());

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use crate::{
     app::App,
     appserver, graph, iam, me, oauth, openapi, pages, sendings,
+    store::Following,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
@@ -52,6 +53,8 @@ pub struct Running {
     /// Ends by itself once the mailer was told to stop.
     mail: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
+    /// What is kept in memory is used for as long as this is there.
+    _following: Following,
 }
 
 impl Running {
@@ -199,14 +202,24 @@ pub fn start_with(
     let server = server.run();
     let handle = server.handle();
     let mut background = vec![
-        tokio::spawn(app.clone().follow_changes()),
+        tokio::spawn(app.clone().follow_keys()),
         tokio::spawn(refusals.clone().follow(app.clone())),
         tokio::spawn(app.clone().purge_expired()),
     ];
     background.extend(certificate.map(|certificate| tokio::spawn(certificate.follow())));
+    let following = app.store.follow().map_err(io::Error::other)?;
     let mail = Some(tokio::spawn(app.mail.clone().run(app.store.clone(), app.clock.clone())));
     let refusals = (refusals, app);
-    Ok(Running { addresses, handle, draining, refusals, server: Some(tokio::spawn(server)), mail, background })
+    Ok(Running {
+        addresses,
+        handle,
+        draining,
+        refusals,
+        server: Some(tokio::spawn(server)),
+        mail,
+        background,
+        _following: following,
+    })
 }
 
 fn wrong_method(req: &HttpRequest, allow: &str) -> HttpResponse {

@@ -84,6 +84,7 @@ pub fn used(tx: &mut Tx<'_>, id: &str, now: Timestamp, last: Timestamp) -> Resul
     diesel::update(client_secret::table.find(id).filter(before))
         .set(client_secret::last_used_at.eq(now.millis()))
         .execute(&mut **tx)?;
+    tx.changes_known();
     Ok(())
 }
 

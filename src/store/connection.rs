@@ -49,14 +49,44 @@ pub fn sqlite_reader(path: &str) -> Result<Conn, ConnectionError> {
     Ok(Conn::Sqlite(conn))
 }
 
+/// The URL with what makes libpq give up on a server that is gone without a word, unless the URL says it itself.
+fn with_limits(url: &str) -> String {
+    const LIMITS: [(&str, &str); 6] = [
+        ("application_name", "keyward"),
+        ("connect_timeout", "2"),
+        ("tcp_user_timeout", "5000"),
+        ("keepalives_idle", "5"),
+        ("keepalives_interval", "2"),
+        ("keepalives_count", "3"),
+    ];
+    let Ok(mut parsed) = url::Url::parse(url) else { return url.to_owned() };
+    let said: Vec<String> = parsed.query_pairs().map(|(name, _)| name.into_owned()).collect();
+    for (name, value) in LIMITS.iter().filter(|(name, _)| !said.iter().any(|said| said == name)) {
+        parsed.query_pairs_mut().append_pair(name, value);
+    }
+    parsed.into()
+}
+
 /// Opens a connection to PostgreSQL; a statement that runs away is ended by the server. All statements here are short:
 /// to start parallel workers or to compile them costs more than running them.
 pub fn postgres(url: &str) -> Result<Conn, ConnectionError> {
-    let mut conn = PgConnection::establish(url)?;
+    let mut conn = PgConnection::establish(&with_limits(url))?;
     conn.batch_execute(
         "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; \
          SET max_parallel_workers_per_gather = 0; SET jit = off;",
     )
     .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(Conn::Postgres(conn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_url_says_itself_holds() {
+        let url = with_limits("postgres://keyward:p%40ss@db:5432/keyward?connect_timeout=9&sslmode=require");
+        assert!(url.starts_with("postgres://keyward:p%40ss@db:5432/keyward?connect_timeout=9&sslmode=require&"));
+        assert!(url.contains("tcp_user_timeout=5000") && !url.contains("connect_timeout=2"), "{url}");
+    }
 }

@@ -30,6 +30,21 @@ impl Error {
     }
 }
 
+impl Error {
+    /// Whether the connection is gone, and not only the statement: nothing else can be asked on it.
+    pub(super) fn is_loss(&self) -> bool {
+        const LOST: [&str; 6] = [
+            "terminating connection",
+            "server closed the connection",
+            "connection to server",
+            "could not receive data",
+            "could not send data",
+            "no connection to the server",
+        ];
+        matches!(self, Error::Unavailable(why) if LOST.iter().any(|text| why.contains(text)))
+    }
+}
+
 impl From<Diesel> for Error {
     fn from(error: Diesel) -> Error {
         match &error {
@@ -49,11 +64,12 @@ impl From<Diesel> for Error {
             Diesel::DatabaseError(_, info) => {
                 let message = info.message().trim_end();
                 // diesel has no kinds for these; the texts are PostgreSQL's and SQLite's own.
-                const GONE: [&str; 13] = [
+                const GONE: [&str; 14] = [
                     "terminating connection",
                     "server closed the connection",
                     "connection to server",
                     "could not receive data",
+                    "could not send data",
                     "no connection to the server",
                     "database system is",
                     "statement timeout",

@@ -1,16 +1,22 @@
 //! Adds many rows at once.
 
-use diesel::connection::SimpleConnection;
+use diesel::{connection::SimpleConnection, prelude::*};
 
 use super::{
     Conn, Error, Tx, client,
     client::Client,
+    connection::per_backend,
+    grant::Grant,
     identity::{self, IdentityKind},
     principal,
     principal::Principal,
     role,
     role::Role,
+    schema::{oauth_grant, refresh_token, session},
+    session::Session,
+    to_json,
 };
+use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// Statements stay below the number of values that a database takes.
 const ROWS: usize = 1000;
@@ -42,6 +48,70 @@ fn give<'a>(tx: &mut Tx<'_>, held: impl Iterator<Item = (&'a String, &'a Vec<Str
     let held: Vec<(String, String)> =
         held.flat_map(|(id, keys)| keys.iter().map(|key| (id.clone(), key.clone()))).collect();
     if held.is_empty() { Ok(()) } else { identity::give_many(tx, &held) }
+}
+
+/// Adds sessions that have not ended; their principals must be there.
+pub fn sessions(tx: &mut Tx<'_>, all: &[Session]) -> Result<(), Error> {
+    for some in all.chunks(ROWS) {
+        let rows = some.iter().map(|row| {
+            Ok((
+                session::id.eq(&row.id),
+                session::principal_id.eq(&row.principal_id),
+                session::secret_hash.eq(row.secret_hash.as_str()),
+                session::auth_time.eq(row.auth_time.millis()),
+                session::amr.eq(to_json(&row.amr)?),
+                session::acr.eq(&row.acr),
+                session::persistent.eq(row.persistent),
+                session::created_at.eq(row.created_at.millis()),
+                session::last_active_at.eq(row.last_active_at.millis()),
+                session::idle_expires_at.eq(row.idle_expires_at.millis()),
+                session::expires_at.eq(row.expires_at.millis()),
+            ))
+        });
+        let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        per_backend!(&mut **tx, conn => diesel::insert_into(session::table).values(&rows).execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Adds grants that were not revoked; what they name must be there.
+pub fn grants(tx: &mut Tx<'_>, all: &[Grant]) -> Result<(), Error> {
+    for some in all.chunks(ROWS) {
+        let rows = some.iter().map(|row| {
+            Ok((
+                oauth_grant::id.eq(&row.id),
+                oauth_grant::client_id.eq(&row.client_id),
+                oauth_grant::principal_id.eq(&row.principal_id),
+                oauth_grant::session_id.eq(row.session_id.as_deref()),
+                oauth_grant::scope.eq(row.scope.to_string()),
+                oauth_grant::details.eq(to_json(&row.details)?),
+                oauth_grant::auth_time.eq(row.auth_time.millis()),
+                oauth_grant::offline.eq(row.offline),
+                oauth_grant::created_at.eq(row.created_at.millis()),
+                oauth_grant::expires_at.eq(row.expires_at.millis()),
+            ))
+        });
+        let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+        per_backend!(&mut **tx, conn => diesel::insert_into(oauth_grant::table).values(&rows).execute(conn))?;
+    }
+    Ok(())
+}
+
+/// Adds refresh tokens that nothing has replaced: hash, grant, and the times at which each was made and expires.
+pub fn refresh_tokens(tx: &mut Tx<'_>, all: &[(SecretHash, String, Timestamp, Timestamp)]) -> Result<(), Error> {
+    for some in all.chunks(ROWS) {
+        let rows = some.iter().map(|(hash, grant, made, expires)| {
+            (
+                refresh_token::hash.eq(hash.as_str()),
+                refresh_token::grant_id.eq(grant),
+                refresh_token::created_at.eq(made.millis()),
+                refresh_token::expires_at.eq(expires.millis()),
+            )
+        });
+        let rows: Vec<_> = rows.collect();
+        per_backend!(&mut **tx, conn => diesel::insert_into(refresh_token::table).values(&rows).execute(conn))?;
+    }
+    Ok(())
 }
 
 /// Adds roles where they are not there yet.

@@ -145,7 +145,7 @@ pub fn revoke(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> 
     let rows = diesel::update(oauth_grant::table.find(id).filter(oauth_grant::revoked_at.is_null()))
         .set(oauth_grant::revoked_at.eq(now.millis()))
         .execute(&mut **tx)?;
-    tx.raise()?;
+    tx.changes_known();
     Ok(won(rows))
 }
 
@@ -173,7 +173,7 @@ pub fn revoke_of_principal_and_client(
     )
     .set(oauth_grant::revoked_at.eq(now.millis()))
     .execute(&mut **tx)?;
-    tx.raise()?;
+    tx.changes_known();
     Ok(rows)
 }
 
@@ -184,7 +184,7 @@ pub fn revoke_of_client(tx: &mut Tx<'_>, client_id: &str, now: Timestamp) -> Res
     )
     .set(oauth_grant::revoked_at.eq(now.millis()))
     .execute(&mut **tx)?;
-    tx.raise()?;
+    tx.changes_known();
     Ok(rows)
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use diesel::{Connection, connection::SimpleConnection};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 pub mod access;
 pub mod activity;
@@ -20,6 +20,7 @@ pub mod appserver_session;
 pub mod assertion_jti;
 pub mod audit;
 pub mod authorization_code;
+mod change;
 pub mod client;
 pub mod client_secret;
 pub mod connection;
@@ -32,6 +33,7 @@ pub mod grant;
 pub mod graph;
 pub mod idempotency;
 pub mod identity;
+mod known;
 pub mod listing;
 pub mod mail_pace;
 pub mod migrate;
@@ -54,6 +56,7 @@ pub mod throttle;
 
 pub use connection::Conn;
 pub use error::{Error, Failure};
+pub use known::{Following, KnownClient, KnownPrincipal};
 use sqlite::Either;
 
 /// How long a list may wait for others before its caller is told to come back later.
@@ -72,6 +75,8 @@ pub enum Target {
 pub struct Tx<'c> {
     conn: &'c mut Conn,
     raised: bool,
+    /// It changes something that processes keep in memory.
+    changes: bool,
     /// It will be rolled back, and nobody shall wait for it.
     rehearsed: bool,
     /// Events of the audit log that are written together at the end.
@@ -80,11 +85,22 @@ pub struct Tx<'c> {
 
 impl<'c> Tx<'c> {
     fn new(conn: &'c mut Conn) -> Tx<'c> {
-        Tx { conn, raised: false, rehearsed: false, gathered: None }
+        Tx { conn, raised: false, changes: false, rehearsed: false, gathered: None }
     }
 
-    /// Says that this transaction changes something that processes keep in memory: the generation is raised with it.
+    /// Says that this transaction changes something that processes keep in memory, so that this process forgets it before
+    /// the write is acknowledged. What it is the database tells.
+    pub fn changes_known(&mut self) {
+        self.changes = true;
+    }
+
+    /// Says that this is a write of administrators, which happen one after the other: the generation is raised with it.
+    /// They change what processes keep in memory.
+    ///
+    /// # Errors
+    /// The database failed.
     pub fn raise(&mut self) -> Result<(), Error> {
+        self.changes = true;
         if !self.raised && !self.rehearsed {
             generation::raise(self.conn)?;
             self.raised = true;
@@ -105,6 +121,14 @@ impl<'c> Tx<'c> {
         }
         self.rehearsed = true;
         Ok(())
+    }
+
+    /// What the closure of a write ends with: what was rehearsed must not be kept, since it left out what others rely on.
+    fn end<T, E: Failure>(&self, value: T) -> Result<T, E> {
+        match self.rehearsed {
+            false => Ok(value),
+            true => Err(Error::Internal("a rehearsal must not be committed".to_owned()).into()),
+        }
     }
 
     /// Gathers the events of the audit log from here on; [`Tx::write_events`] writes them together. For transactions that
@@ -136,12 +160,13 @@ impl Tx<'_> {
         F: FnOnce(&mut Tx<'_>) -> Result<T, E>,
         E: Failure,
     {
-        let (mut raised, rehearsed, mut gathered) = (self.raised, self.rehearsed, self.gathered.take());
+        let (mut raised, mut changes) = (self.raised, self.changes);
+        let (rehearsed, mut gathered) = (self.rehearsed, self.gathered.take());
         let before = gathered.as_ref().map_or(0, Vec::len);
         let outcome: Result<T, Either<E>> = self.conn.transaction(|conn| {
-            let mut tx = Tx { conn, raised, rehearsed, gathered: gathered.take() };
+            let mut tx = Tx { conn, raised, changes, rehearsed, gathered: gathered.take() };
             let outcome = part(&mut tx);
-            (raised, gathered) = (tx.raised, tx.gathered);
+            (raised, changes, gathered) = (tx.raised, tx.changes, tx.gathered);
             outcome.map_err(Either::Closure)
         });
         if outcome.is_err() {
@@ -150,7 +175,7 @@ impl Tx<'_> {
         self.gathered = gathered;
         match outcome {
             Ok(value) => {
-                self.raised = raised;
+                (self.raised, self.changes) = (raised, changes);
                 Ok(value)
             }
             // a generation that was raised within is as it was before
@@ -179,12 +204,22 @@ enum Backend {
     Postgres(postgres::Postgres),
 }
 
+impl Backend {
+    /// A connection beside the others, for reading.
+    fn connect(&self) -> Result<Conn, Error> {
+        match self {
+            Backend::Sqlite(sqlite) => sqlite.connect(),
+            Backend::Postgres(postgres) => postgres.connect(),
+        }
+    }
+}
+
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
     backend: Arc<Backend>,
-    /// Ticks whenever a write of this process raised the generation, before that write is acknowledged.
-    raised: Arc<watch::Sender<u64>>,
+    /// What is kept in memory.
+    known: Arc<known::Known>,
     /// Lists that are read from the embedded database at the same time.
     lists: Arc<Semaphore>,
 }
@@ -192,13 +227,13 @@ pub struct Store {
 impl Store {
     /// Opens the database and brings its schema up to date.
     pub fn open(target: &Target) -> Result<Store, Error> {
-        let raised = Arc::new(watch::channel(0).0);
+        let known = Arc::new(known::Known::default());
         let backend = match target {
-            Target::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, raised.clone())?),
-            Target::Postgres(url, size) => Backend::Postgres(postgres::Postgres::open(url, *size, raised.clone())?),
+            Target::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, known.clone())?),
+            Target::Postgres(url, size) => Backend::Postgres(postgres::Postgres::open(url, *size, known.clone())?),
         };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Ok(Store { backend: Arc::new(backend), raised, lists: Arc::new(Semaphore::new(cores.max(2))) })
+        Ok(Store { backend: Arc::new(backend), known, lists: Arc::new(Semaphore::new(cores.max(2))) })
     }
 
     /// Runs `f` in one transaction: `Ok` commits before this returns, `Err` rolls back. `f` may run more than once.
@@ -254,11 +289,6 @@ impl Store {
             }
             Backend::Postgres(postgres) => postgres.read(f).await,
         }
-    }
-
-    /// A receiver that ticks whenever a write of this process changed what processes keep in memory.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.raised.subscribe()
     }
 
     /// `sqlite` or `postgres`.

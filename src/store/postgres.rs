@@ -1,37 +1,58 @@
 //! PostgreSQL: a small pool on the blocking threads, transactions repeated when they lost against another.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use diesel::{
     Connection,
     r2d2::{ManageConnection, Pool},
 };
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
-use super::{Conn, Error, Failure, Tx, connection, migrate, sqlite::Either};
+use super::{Conn, Error, Failure, Tx, change, connection, known::Known, migrate, sqlite::Either};
 
 /// How often a transaction is run before its caller is told to come back later.
 const ATTEMPTS: u32 = 6;
 
+/// How long an answer is waited for before it is asked whether the database answers anybody.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 struct Manager {
     url: String,
+    /// Raised when a connection was lost: what was opened before is not used again, since its server is gone.
+    lost: Arc<AtomicU64>,
+}
+
+/// A connection, and how many had been lost when it was opened.
+struct Opened {
+    conn: Conn,
+    lost: u64,
 }
 
 impl ManageConnection for Manager {
-    type Connection = Conn;
+    type Connection = Opened;
     type Error = Error;
 
-    fn connect(&self) -> Result<Conn, Error> {
-        Ok(connection::postgres(&self.url)?)
+    fn connect(&self) -> Result<Opened, Error> {
+        let lost = self.lost.load(Ordering::Acquire);
+        Ok(Opened { conn: connection::postgres(&self.url)?, lost })
     }
 
-    fn is_valid(&self, _: &mut Conn) -> Result<(), Error> {
-        Ok(())
+    fn is_valid(&self, opened: &mut Opened) -> Result<(), Error> {
+        match self.has_broken(opened) {
+            true => Err(Error::Unavailable("the connection was lost".to_owned())),
+            false => Ok(()),
+        }
     }
 
-    fn has_broken(&self, conn: &mut Conn) -> bool {
+    fn has_broken(&self, opened: &mut Opened) -> bool {
         use diesel::r2d2::R2D2Connection;
-        conn.is_broken()
+        opened.lost != self.lost.load(Ordering::Acquire) || opened.conn.is_broken()
     }
 }
 
@@ -39,22 +60,30 @@ pub(super) struct Postgres {
     pool: Pool<Manager>,
     /// As many permits as connections: work waits here, not on blocking threads.
     permits: Arc<Semaphore>,
-    raised: Arc<watch::Sender<u64>>,
+    known: Arc<Known>,
+    lost: Arc<AtomicU64>,
+    url: String,
 }
 
 impl Postgres {
-    pub(super) fn open(url: &str, size: u32, raised: Arc<watch::Sender<u64>>) -> Result<Postgres, Error> {
+    pub(super) fn open(url: &str, size: u32, known: Arc<Known>) -> Result<Postgres, Error> {
         let mut conn = connection::postgres(url)?;
         migrate::run(&mut conn)?;
         drop(conn);
+        let lost = Arc::new(AtomicU64::new(0));
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
-            .test_on_check_out(false)
+            // asks nobody: see `Manager::is_valid`
+            .test_on_check_out(true)
             .connection_timeout(Duration::from_secs(1))
             .error_handler(Box::new(Quiet))
-            .build_unchecked(Manager { url: url.to_owned() });
-        Ok(Postgres { pool, permits: Arc::new(Semaphore::new(size as usize)), raised })
+            .build_unchecked(Manager { url: url.to_owned(), lost: lost.clone() });
+        Ok(Postgres { pool, permits: Arc::new(Semaphore::new(size as usize)), known, lost, url: url.to_owned() })
+    }
+
+    pub(super) fn connect(&self) -> Result<Conn, Error> {
+        Ok(connection::postgres(&self.url)?)
     }
 
     pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
@@ -63,22 +92,22 @@ impl Postgres {
         T: Send + 'static,
         E: Failure,
     {
-        let raised = self.raised.clone();
+        let known = self.known.clone();
         self.blocking(move |conn| {
             let mut attempt = 1;
             loop {
-                let mut raises = false;
+                let mut changes = Some(Vec::new());
                 let outcome: Result<T, Either<E>> = conn.transaction(|conn| {
                     let mut tx = Tx::new(conn);
-                    let outcome = f(&mut tx);
-                    raises = tx.raised;
-                    outcome.map_err(Either::Closure)
+                    let value = f(&mut tx).and_then(|value| tx.end(value)).map_err(Either::Closure)?;
+                    if tx.changes {
+                        changes = change::of_transaction(tx.conn).map_err(|e| Either::Closure(e.into()))?;
+                    }
+                    Ok(value)
                 });
                 let error = match outcome {
                     Ok(value) => {
-                        if raises {
-                            raised.send_modify(|n| *n += 1);
-                        }
+                        known.forget(changes.as_deref());
                         return Ok(value);
                     }
                     Err(Either::Closure(error)) => error,
@@ -113,18 +142,39 @@ impl Postgres {
         T: Send + 'static,
         E: Failure,
     {
-        let waiting = tokio::time::timeout(Duration::from_secs(5), self.permits.clone().acquire_owned());
-        let permit = match waiting.await {
-            Ok(Ok(permit)) => permit,
-            _ => return Err(Error::Unavailable("no connection became free in time".to_owned()).into()),
+        let waiting = self.answered(self.permits.clone().acquire_owned());
+        let permit = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        let Ok(Ok(Ok(permit))) = permit else {
+            return Err(Error::Unavailable("no connection became free in time".to_owned()).into());
         };
-        let pool = self.pool.clone();
+        let (pool, lost) = (self.pool.clone(), self.lost.clone());
         let done = tokio::task::spawn_blocking(move || {
             let _permit = permit;
-            let mut conn = pool.get().map_err(|e| Error::Unavailable(e.to_string()))?;
-            f(&mut conn)
+            let mut opened = pool.get().map_err(|e| Error::Unavailable(e.to_string()))?;
+            let outcome = f(&mut opened.conn);
+            if let Err(error) = &outcome
+                && error.as_store().is_some_and(Error::is_loss)
+            {
+                // those that were opened since are of a server that is there again
+                let _ = lost.compare_exchange(opened.lost, opened.lost + 1, Ordering::AcqRel, Ordering::Acquire);
+            }
+            outcome
         });
-        done.await.map_err(|e| Error::Internal(e.to_string()))?
+        self.answered(done).await?.map_err(|e| Error::Internal(e.to_string()))?
+    }
+
+    /// Waits for what the database is to answer, for as long as it answers somebody: its own limits end what takes too
+    /// long. A write whose answer does not come may have been kept; its caller is told that it is not known.
+    async fn answered<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Error> {
+        let begun = Instant::now();
+        let mut waiting = std::pin::pin!(waiting);
+        loop {
+            match tokio::time::timeout(PATIENCE / 4, &mut waiting).await {
+                Ok(answer) => return Ok(answer),
+                Err(_) if begun.elapsed() < PATIENCE || self.known.is_answered(PATIENCE) => {}
+                Err(_) => return Err(Error::Unavailable("the database does not answer".to_owned())),
+            }
+        }
     }
 }
 

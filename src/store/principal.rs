@@ -348,6 +348,7 @@ pub fn rehash(tx: &mut Tx<'_>, id: &str, old: &str, new: &str) -> Result<bool, E
     let rows = diesel::update(principal::table.filter(principal::id.eq(id)).filter(principal::password_hash.eq(old)))
         .set(principal::password_hash.eq(new))
         .execute(&mut **tx)?;
+    tx.changes_known();
     Ok(won(rows))
 }
 

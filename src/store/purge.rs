@@ -11,6 +11,7 @@
 //! | events of the audit log | as long as `iam.audit_retention` says |
 //! | personal access tokens, changes of email that nobody confirmed | until they expire |
 //! | mails | until the configured time after they were sent, failed or were cancelled |
+//! | names of what was changed, for other processes | ten minutes, and the last ten thousand in any case |
 //! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
 
 use std::time::Duration;
@@ -44,7 +45,8 @@ macro_rules! batch {
 
 /// Deletes what has expired; the number of rows that went.
 pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
-    let steps: [Step; 14] = [
+    let steps: [Step; 15] = [
+        |tx, _| super::change::purge(tx, BATCH),
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
         |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
         |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),

@@ -11,7 +11,8 @@ pub fn insert(tx: &mut Tx<'_>, jti: &str, expires_at: Timestamp) -> Result<(), E
         .values((revoked_token::jti.eq(jti), revoked_token::expires_at.eq(expires_at.millis())))
         .on_conflict_do_nothing()
         .execute(conn))?;
-    tx.raise()
+    tx.changes_known();
+    Ok(())
 }
 
 /// Whether the access token with this `jti` was revoked.

@@ -212,13 +212,13 @@ pub fn replace(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error>
     let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set(session::ended_at.eq(now.millis()))
         .execute(&mut **tx)?;
-    tx.raise()?;
+    tx.changes_known();
     Ok(won(rows))
 }
 
 /// Ends a session and revokes all that was granted in it: signing out. False if it had ended before.
 pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
-    tx.raise()?;
+    tx.changes_known();
     let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set(session::ended_at.eq(now.millis()))
         .execute(&mut **tx)?;
@@ -228,7 +228,7 @@ pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
 
 /// Ends a principal's sessions, but for `keep`, and revokes all that was granted but for what was granted in `keep`.
 pub fn end_all_of(tx: &mut Tx<'_>, principal_id: &str, keep: Option<&str>, now: Timestamp) -> Result<usize, Error> {
-    tx.raise()?;
+    tx.changes_known();
     let keep = keep.unwrap_or("");
     let rows = diesel::update(
         session::table

@@ -19,9 +19,15 @@ use diesel::{
     Connection,
     connection::{AnsiTransactionManager, TransactionManager},
 };
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
-use super::{Conn, Error, Failure, Tx, connection, migrate};
+use super::{
+    Conn, Error, Failure, Tx,
+    change::{self, Position},
+    connection,
+    known::Known,
+    migrate,
+};
 
 /// Writes that may wait for the writer; more are refused, so that a stall does not eat the memory.
 const QUEUE: usize = 4096;
@@ -40,7 +46,7 @@ thread_local! {
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &Path, raised: Arc<watch::Sender<u64>>) -> Result<Sqlite, Error> {
+    pub(super) fn open(path: &Path, known: Arc<Known>) -> Result<Sqlite, Error> {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let path = path
             .to_str()
@@ -48,13 +54,19 @@ impl Sqlite {
             .to_owned();
         let mut conn = Conn::Sqlite(connection::sqlite_writer(&path)?);
         migrate::run(&mut conn)?;
+        let mut position = Position::default();
+        change::since(&mut conn, &mut position)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
         let writer_path = path.clone();
         std::thread::Builder::new()
             .name("keyward-writer".to_owned())
-            .spawn(move || Writer { path: writer_path, conn: Some(conn), raised }.run(&queue))
+            .spawn(move || Writer { path: writer_path, conn: Some(conn), known, position }.run(&queue))
             .map_err(|e| Error::Unavailable(e.to_string()))?;
         Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs })
+    }
+
+    pub(super) fn connect(&self) -> Result<Conn, Error> {
+        Ok(connection::sqlite_reader(&self.path)?)
     }
 
     pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
@@ -77,9 +89,7 @@ impl Sqlite {
         READERS.with_borrow_mut(|readers| {
             let conn = match readers.entry(self.id) {
                 std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::hash_map::Entry::Vacant(entry) => {
-                    entry.insert(connection::sqlite_reader(&self.path).map_err(Error::from)?)
-                }
+                std::collections::hash_map::Entry::Vacant(entry) => entry.insert(self.connect()?),
             };
             f(conn)
         })
@@ -95,8 +105,8 @@ impl Drop for Sqlite {
 
 /// A waiting write, whatever it returns.
 trait Job: Send {
-    /// Runs the closure in a savepoint; whether it raised the generation.
-    fn run(&mut self, conn: &mut Conn) -> bool;
+    /// Runs the closure in a savepoint.
+    fn run(&mut self, conn: &mut Conn);
     /// Hands the outcome to the caller, or the reason why nothing of it was kept.
     fn answer(&mut self, committed: Result<(), String>);
 }
@@ -113,22 +123,16 @@ where
     T: Send,
     E: Failure,
 {
-    fn run(&mut self, conn: &mut Conn) -> bool {
-        let mut raised = false;
+    fn run(&mut self, conn: &mut Conn) {
         // The savepoint's own failures arrive as the store's error, the closure's as themselves.
         let outcome: Result<T, Either<E>> = conn.transaction(|conn| {
             let mut tx = Tx::new(conn);
-            let outcome = (self.f)(&mut tx);
-            raised = tx.raised;
-            outcome.map_err(Either::Closure)
+            (self.f)(&mut tx).and_then(|value| tx.end(value)).map_err(Either::Closure)
         });
-        let outcome = outcome.map_err(|either| match either {
+        self.outcome = Some(outcome.map_err(|either| match either {
             Either::Closure(error) => error,
             Either::Database(error) => Error::from(error).into(),
-        });
-        raised &= outcome.is_ok();
-        self.outcome = Some(outcome);
-        raised
+        }));
     }
 
     fn answer(&mut self, committed: Result<(), String>) {
@@ -159,7 +163,9 @@ struct Writer {
     path: String,
     /// Empty after a failure that left the connection in doubt; opened again for the next group.
     conn: Option<Conn>,
-    raised: Arc<watch::Sender<u64>>,
+    known: Arc<Known>,
+    /// How far changes were forgotten.
+    position: Position,
 }
 
 impl Writer {
@@ -187,21 +193,25 @@ impl Writer {
             Some(conn) => conn,
             None => Conn::Sqlite(connection::sqlite_writer(&self.path).map_err(|e| e.to_string())?),
         };
-        let mut raised = false;
         let done = catch_unwind(AssertUnwindSafe(|| {
             let Conn::Sqlite(sqlite) = &mut conn else { return Err("not the embedded database".to_owned()) };
             AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE").map_err(|e| e.to_string())?;
             for job in group.iter_mut() {
-                raised |= job.run(&mut conn);
+                job.run(&mut conn);
             }
             <Conn as Connection>::TransactionManager::commit_transaction(&mut conn).map_err(|e| e.to_string())
         }));
         match done {
             Ok(Ok(())) => {
-                self.conn = Some(conn);
-                if raised {
-                    self.raised.send_modify(|n| *n += 1);
+                // before anybody is answered; also what other processes have written since
+                match change::since(&mut conn, &mut self.position) {
+                    Ok(changes) => self.known.forget(changes.as_deref()),
+                    Err(error) => {
+                        tracing::warn!(%error, "what was changed cannot be read");
+                        self.known.forget(None);
+                    }
                 }
+                self.conn = Some(conn);
                 Ok(())
             }
             // The connection is dropped: that rolls back whatever is open, and what it believes about its

@@ -149,7 +149,7 @@ impl<N: Need> Caller<N> {
     /// # Errors
     /// [`Code::PersonRequired`].
     pub fn person(&self) -> Result<&Principal, Refusal> {
-        self.bearer.principal.as_ref().ok_or_else(not_a_person)
+        self.bearer.principal.as_deref().map(|known| &known.principal).ok_or_else(not_a_person)
     }
 
     /// Refuses a personal access token for what must not be done with one. Such a token lies in scripts for months: it

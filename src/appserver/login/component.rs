@@ -14,9 +14,7 @@ pub(super) async fn sign_in(login: &Login<'_>) -> Result<SignedIn, AppserverErro
     let proven = by_secret(login, &id, secret).await?;
     let proven = proven.filter(|(client, _)| client.may(GrantType::ClientCredentials));
     let (client, secret) = proven.ok_or_else(AppserverError::login_failed)?;
-    let (cache, asked) = (login.app.access.clone(), client.clone());
-    let access = login.app.store.read(move |conn| cache.of_client(conn, &asked)).await?;
-    if !has_access(&access.permissions) {
+    if !has_access(&client.access.permissions) {
         return Err(session::refuse(login.app, login.req, None, &client.id).await);
     }
     let opening = login.opening();

@@ -1,6 +1,8 @@
 //! By an authorization code, redeemed with its client's registration, or by an access token of this server. The session is
 //! as strong as the token: its scope must hold the access that everybody needs here.
 
+use std::sync::Arc;
+
 use super::{Login, SignedIn};
 use crate::{
     appserver::{
@@ -14,7 +16,7 @@ use crate::{
         code::{self, CodeFault},
     },
     model::{client_auth::AuthMethod, grant_type::GrantType, id},
-    store::{self, client::Client},
+    store::{self, KnownClient},
 };
 
 /// Signs in the person whose code or token it is, or the client that a token was given to for itself.
@@ -61,12 +63,12 @@ fn unproven() -> AppserverError {
 }
 
 /// The client, by its secret; a public one has none, and its code is bound to the verifier.
-async fn proven(login: &Login<'_>) -> Result<Option<Client>, AppserverError> {
+async fn proven(login: &Login<'_>) -> Result<Option<Arc<KnownClient>>, AppserverError> {
     let Ok(id) = id::client(login.required("ClientId")?) else { return Ok(None) };
     match login.given.get("ClientSecret") {
         Some(secret) => by_secret(login, &id, secret).await.map(|proven| proven.map(|(client, _)| client)),
         None => {
-            let client = login.app.store.read(move |conn| store::client::find(conn, &id)).await?;
+            let client = login.app.store.client(&id).await?;
             Ok(client.filter(|client| client.suspended_at.is_none() && client.is_public()))
         }
     }
@@ -77,7 +79,7 @@ pub(super) async fn by_secret(
     login: &Login<'_>,
     id: &str,
     secret: &str,
-) -> Result<Option<(Client, store::client_secret::ClientSecret)>, AppserverError> {
+) -> Result<Option<(Arc<KnownClient>, store::client_secret::ClientSecret)>, AppserverError> {
     let by_secrets = |method| matches!(method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
     let found = client::by_secret(&login.app.store, id, secret, login.now).await?;
     let found = found.filter(|(client, _)| by_secrets(client.auth_method));

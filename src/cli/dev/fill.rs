@@ -3,16 +3,16 @@
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{super::data_dir, people};
+use super::{super::data_dir, load, people};
 use crate::{
     app::App,
-    cli::{Refused, load, out},
+    cli::{self, Refused, out},
     config::ConfigArgs,
     store,
 };
 
 /// Rows per transaction.
-const BATCH: u64 = 10_000;
+pub(super) const BATCH: u64 = 10_000;
 
 /// What to make up.
 #[derive(Args, Debug)]
@@ -33,6 +33,8 @@ pub struct FillArgs {
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
+    load: load::LoadArgs,
+    #[command(flatten)]
     config: ConfigArgs,
 }
 
@@ -41,13 +43,16 @@ pub struct FillArgs {
 /// # Errors
 /// The database is in use, or took these rows before.
 pub async fn run(args: &FillArgs) -> anyhow::Result<()> {
-    let app = data_dir::open(load(&args.config)?).await?;
+    let app = data_dir::open(cli::load(&args.config)?).await?;
     if !args.yes && app.store.read(store::setup::is_done).await? {
         let refused = "somebody owns this server: what is made up would stand among what is theirs, and cannot be told \
                        apart afterwards. --yes does it all the same.";
         return Err(Refused(vec![refused.to_owned()]).into());
     }
     fill(&app, args).await?;
+    load::fill(&app, &args.load, load::People { seed: args.seed, principals: args.principals, roles: args.roles })
+        .await?;
+    app.store.write(store::fill::finish).await?;
     out::print(&format!("{} principals, {} clients, {} roles\n", args.principals, args.clients, args.roles));
     Ok(())
 }
@@ -75,6 +80,5 @@ async fn fill(app: &App, args: &FillArgs) -> anyhow::Result<()> {
         bar.inc(end - begin);
     }
     bar.finish_and_clear();
-    app.store.write(store::fill::finish).await?;
     Ok(())
 }

@@ -52,8 +52,7 @@ async fn userinfo(req: &HttpRequest, app: &App) -> Result<HttpResponse, OAuthErr
     let now = app.clock.now();
     let keys = app.keys.load_full();
     let issuer = app.config.issuer();
-    let active =
-        token::verify(&keys, &app.seals, &app.store, &app.access, issuer, presented, now).await?.ok_or_else(invalid)?;
+    let active = token::verify(&keys, &app.seals, &app.store, issuer, presented, now).await?.ok_or_else(invalid)?;
     if !active.audiences().contains(&issuer) {
         return Err(invalid());
     }

@@ -1,5 +1,7 @@
 //! authorization_code (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
+use std::sync::Arc;
+
 use super::{TokenResponse, lifetimes, prepare, reject, reveal, tokens};
 use crate::{
     app::App,
@@ -10,12 +12,12 @@ use crate::{
         params::Params,
         resource,
     },
-    store::client::Client,
+    store::KnownClient,
 };
 
 pub(super) async fn redeem(
     app: &App,
-    client: Client,
+    client: Arc<KnownClient>,
     params: &Params,
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {

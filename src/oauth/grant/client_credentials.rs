@@ -1,5 +1,7 @@
 //! client_credentials (RFC 6749 §4.4): a client acts for itself. Nothing is written.
 
+use std::sync::Arc;
+
 use super::{TokenResponse, scope_parameter};
 use crate::{
     app::App,
@@ -11,12 +13,12 @@ use crate::{
         params::Params,
         resource,
     },
-    store::client::Client,
+    store::KnownClient,
 };
 
 pub(super) async fn redeem(
     app: &App,
-    client: Client,
+    client: Arc<KnownClient>,
     params: &Params,
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
@@ -25,16 +27,12 @@ pub(super) async fn redeem(
         return Err(OAuthError::new(Code::UnauthorizedClient, "a public client cannot act for itself"));
     }
     let scope = scope_parameter(params)?;
-    let (subject, asked, issuer) = (client.clone(), params.clone(), app.config.issuer().to_owned());
-    let cache = app.access.clone();
-    let (access, resources) = app
-        .store
-        .read(move |conn| {
-            let named = resource::requested(conn, &asked, &issuer)?;
-            let resources = if named.is_empty() { vec![issuer] } else { named };
-            Ok::<_, OAuthError>((cache.of_client(conn, &subject)?, resources))
-        })
-        .await?;
+    let mut resources = vec![app.config.issuer().to_owned()];
+    if params.get("resource").is_some() {
+        let (asked, issuer) = (params.clone(), app.config.issuer().to_owned());
+        resources = app.store.read(move |conn| resource::requested(conn, &asked, &issuer)).await?;
+    }
+    let access = &client.access;
     // Without a scope: what is registered. Where nothing is, the token names no scope and holds whatever the client's
     // roles give at the time of use.
     let grant = |asked: Option<&Scope>| access.grant(asked.unwrap_or(&client.scopes), &client, false);

@@ -2,6 +2,8 @@
 //!
 //! To add a grant: a variant of [`GrantType`] (registration and discovery follow from it), its file here, an arm below.
 
+use std::sync::Arc;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use serde::Serialize;
@@ -22,7 +24,7 @@ use crate::{
         secret::{Kind, Secret},
         time::Timestamp,
     },
-    store::{self, client::Client},
+    store::{self, KnownClient, client::Client},
 };
 
 mod authorization_code;
@@ -60,7 +62,7 @@ impl TokenResponse {
 /// As RFC 6749 §5.2 has them.
 pub async fn redeem(
     app: &App,
-    client: Client,
+    client: Arc<KnownClient>,
     grant: GrantType,
     params: &Params,
     now: Timestamp,

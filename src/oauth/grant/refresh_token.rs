@@ -1,16 +1,18 @@
 //! refresh_token (RFC 6749 §6, RFC 9700 §4.14).
 
+use std::sync::Arc;
+
 use super::{TokenResponse, lifetimes, prepare, reject, reveal, scope_parameter, tokens};
 use crate::{
     app::App,
     model::time::Timestamp,
     oauth::{error::OAuthError, flow, params::Params, resource},
-    store::client::Client,
+    store::KnownClient,
 };
 
 pub(super) async fn redeem(
     app: &App,
-    client: Client,
+    client: Arc<KnownClient>,
     params: &Params,
     now: Timestamp,
 ) -> Result<TokenResponse, OAuthError> {
