@@ -10,6 +10,7 @@ import copy
 import threading
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Callable
 
@@ -55,11 +56,8 @@ def _cluster(stage: Stage, size: int) -> Cluster:
     options = {**smtp.options(), "login.free_attempts": "5", "shutdown_timeout": "10s"}
     nodes = [stage.server("node", postgres.through("nodes", way.port), issuer=issuer, options=options) for way in ways]
     # all at once: one of them makes the schema, the keys and the client
-    starting = [threading.Thread(target=node.start) for node in nodes]
-    for thread in starting:
-        thread.start()
-    for thread in starting:
-        thread.join()
+    with ThreadPoolExecutor(size) as pool:
+        list(pool.map(lambda node: node.start(), nodes))
     balancer.tell("targets " + " ".join(str(node.port) for node in nodes))
     house = furnish(nodes[0], 4)
     return Cluster(nodes, ways, balancer, house, smtp, [node.http() for node in nodes])
