@@ -126,8 +126,8 @@ impl Step for Updater {
 /// The same bytes for another path of the same length.
 fn elsewhere(request: &[u8], mark: u8) -> Vec<u8> {
     let mut request = request.to_vec();
-    if let Some(slash) = request.iter().position(|byte| *byte == b'/') {
-        request[slash + 1] = mark;
+    if let Some(first) = request.iter().position(|byte| *byte == b'/').and_then(|slash| request.get_mut(slash + 1)) {
+        *first = mark;
     }
     request
 }
