@@ -41,6 +41,13 @@ impl Clock {
         }
     }
 
+    /// Sets a fixed clock back, as an operator or a time server might; the system clock does not listen.
+    pub fn set_back(&self, by: Duration) {
+        if let Clock::Fixed(millis) = self {
+            millis.fetch_sub(by.as_millis() as i64, Ordering::SeqCst);
+        }
+    }
+
     /// Moves a fixed clock forward; the system clock does not listen.
     pub fn advance(&self, by: Duration) {
         if let Clock::Fixed(millis) = self {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot read the sources should fail
 
+mod deploy;
+
 use std::{
     collections::BTreeSet,
     fs,

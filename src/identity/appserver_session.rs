@@ -325,6 +325,8 @@ pub async fn open_client(
     let row = AppserverSession {
         client_id: Some(client.id.clone()),
         client_secret_id: Some(secret.id.clone()),
+        // see `tokens_since`: a clock may have stood ahead when the client was suspended
+        created_at: client.metadata.tokens_since.map_or(now, |since| since.max(now)),
         ..opening.row(now)
     };
     let opening = opening.clone();

@@ -157,12 +157,16 @@ pub async fn current(
         session.idle_expires_at = (now + idle).min(session.expires_at);
         principal.last_active_at = principal.last_active_at.max(Some(now));
         let (sid, principal_id, idle_expires_at) = (session.id.clone(), principal.id.clone(), session.idle_expires_at);
-        store
+        let noted: Result<(), store::Error> = store
             .write(move |tx| {
                 session::touch(tx, &sid, now, idle_expires_at)?;
                 principal::touch(tx, &principal_id, now)
             })
-            .await?;
+            .await;
+        // the session holds all the same, be it on a disk that is full
+        if let Err(error) = noted {
+            tracing::warn!(%error, "the use of a session could not be noted");
+        }
     }
     Ok(Some((session, principal)))
 }

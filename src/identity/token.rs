@@ -21,7 +21,7 @@ pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What it says.
-    pub claims: Map<String, Value>,
+    pub claims: Arc<Map<String, Value>>,
     /// What of its scopes holds as of now.
     pub scope: Scope,
     /// Its own identifier.
@@ -68,11 +68,17 @@ pub fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
 
 /// Reads an access token of this server, signed or sealed; `None` if it is anything else. Says nothing about whether
 /// it still holds, but for its expiry.
-pub fn read(keys: &KeyRing, seals: &Seals, issuer: &str, token: &str, now: Timestamp) -> Option<Map<String, Value>> {
+pub fn read(
+    keys: &KeyRing,
+    seals: &Seals,
+    issuer: &str,
+    token: &str,
+    now: Timestamp,
+) -> Option<Arc<Map<String, Value>>> {
     let claims = if token.starts_with(keys::OPAQUE_PREFIX) {
-        keys::open_claims(&seals.access_token, token)?
+        Arc::new(keys::open_claims(&seals.access_token, token)?)
     } else {
-        keys.verify(token, &[ACCESS_TOKEN_TYPE]).ok()?.claims
+        keys.verify_again(token, ACCESS_TOKEN_TYPE).ok()?
     };
     let ours = claims.get("iss").and_then(Value::as_str) == Some(issuer);
     let expires = claims.get("exp").and_then(Value::as_i64)?;
@@ -99,7 +105,7 @@ pub async fn verify(
 
 async fn active(
     store: &Store,
-    claims: Map<String, Value>,
+    claims: Arc<Map<String, Value>>,
     now: Timestamp,
 ) -> Result<Option<ActiveToken>, store::Error> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);

@@ -6,6 +6,7 @@ use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use josekit::jws::{JwsHeader, serialize_compact};
+use quick_cache::sync::Cache;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -25,6 +26,9 @@ use crate::{
 /// How long a key stays published after a younger one took over: longer than anything that it signed is valid.
 pub const PUBLISH_RETIRED: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The most tokens that are known to be signed.
+const VERIFIED: usize = 10_000;
+
 /// What private keys are sealed for.
 const PURPOSE: &str = "signing-key";
 
@@ -33,7 +37,12 @@ pub struct KeyRing {
     /// By algorithm; within one, the oldest first.
     keys: Vec<RingKey>,
     published: ArcSwapOption<Published>,
+    /// Tokens that one of these keys has signed, by their SHA-256: a signature that was right stays right.
+    verified: Cache<[u8; 32], KnownToken>,
 }
+
+/// The type and the claims of a token whose signature was verified.
+type KnownToken = (Option<String>, Arc<Map<String, Value>>);
 
 struct RingKey {
     kid: String,
@@ -194,7 +203,7 @@ impl KeyRing {
             }
             previous = Some(key);
         }
-        Ok(KeyRing { keys, published: ArcSwapOption::empty() })
+        Ok(KeyRing { keys, published: ArcSwapOption::empty(), verified: Cache::new(VERIFIED) })
     }
 
     /// The algorithms that there is a key for, in the order in which discovery names them.
@@ -246,6 +255,22 @@ impl KeyRing {
             return Err(VerifyError::Signature);
         }
         token.into_verified(Algorithm::from(key.algorithm))
+    }
+
+    /// The claims of a token of this type that [`KeyRing::verify`] has verified, now or before: for tokens that are shown
+    /// again and again.
+    pub fn verify_again(&self, token: &str, typ: &str) -> Result<Arc<Map<String, Value>>, VerifyError> {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        if let Some((known, claims)) = self.verified.get(&hash)
+            && known.as_deref() == Some(typ)
+        {
+            return Ok(claims);
+        }
+        let Verified { typ, claims, .. } = self.verify(token, &[typ])?;
+        let claims = Arc::new(claims);
+        self.verified.insert(hash, (typ, Arc::clone(&claims)));
+        Ok(claims)
     }
 
     /// The key set to publish at `now`: every key that signs, will sign, or was superseded less than

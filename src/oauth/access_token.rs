@@ -61,6 +61,9 @@ pub fn sign(app: &App, keys: &KeyRing, token: &AccessToken<'_>, now: Timestamp) 
         [one] => json!(one),
         many => json!(many),
     };
+    // a client's own tokens hold from the end of its suspension on, be it that the clock stood ahead then
+    let since = token.client.metadata.tokens_since.filter(|_| token.grant.is_none());
+    let made = since.map_or(now, |since| since.max(now));
     let mut claims = json!({
         "iss": issuer,
         "sub": subject,
@@ -68,7 +71,7 @@ pub fn sign(app: &App, keys: &KeyRing, token: &AccessToken<'_>, now: Timestamp) 
         "client_id": token.client.id,
         "iat": now.seconds(),
         "exp": now.seconds() + i64::try_from(expires_in).unwrap_or(0),
-        "jti": id::generate(now),
+        "jti": id::generate(made),
     });
     if let Value::Object(claims) = &mut claims {
         if !token.scope.is_empty() {

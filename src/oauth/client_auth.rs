@@ -129,6 +129,9 @@ fn basic(value: &str) -> Option<(String, String)> {
 }
 
 fn form_decode(text: &str) -> Option<String> {
+    if text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~')) {
+        return Some(text.to_owned());
+    }
     // A lone name decodes as the form encoding has it; '&' and '=' in the raw text would be separators there.
     let encoded = text.replace('&', "%26").replace('=', "%3D");
     let (name, _) = form_urlencoded::parse(encoded.as_bytes()).next().unwrap_or_default();

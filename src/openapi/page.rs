@@ -1,7 +1,7 @@
 //! `/resources/openapi.json`, and `/resources/docs`: Swagger UI, out of this binary, which calls the API with a token that
 //! it gets by the code flow as a client of its own ([`system_client::DOCS`]).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -33,11 +33,17 @@ const FILES: [&str; 4] = ["swagger-ui.css", "swagger-ui-bundle.js", "oauth2-redi
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; script-src 'self'; \
                       connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The document and the files of its viewer. Cheap to clone.
+/// The document and the files of its viewer, made when they are first asked for: most servers never are. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Viewer {
+    issuer: String,
+    made: Arc<OnceLock<Made>>,
+}
+
+#[derive(Debug)]
+struct Made {
     document: Served,
-    files: Arc<[(&'static str, Served)]>,
+    files: Vec<(&'static str, Served)>,
 }
 
 #[derive(Clone, Debug)]
@@ -67,6 +73,16 @@ impl Served {
 impl Viewer {
     /// For the server of this issuer.
     pub fn new(issuer: &str) -> Viewer {
+        Viewer { issuer: issuer.to_owned(), made: Arc::default() }
+    }
+
+    fn made(&self) -> &Made {
+        self.made.get_or_init(|| Made::of(&self.issuer))
+    }
+}
+
+impl Made {
+    fn of(issuer: &str) -> Made {
         let document = super::document(issuer).to_string();
         let config = Arc::new(utoipa_swagger_ui::Config::default());
         let file = |name| {
@@ -74,7 +90,7 @@ impl Viewer {
             let body = Bytes::from(file.bytes.into_owned());
             Some((name, Served::new(&file.content_type, file.gzpipped, body)))
         };
-        Viewer {
+        Made {
             document: Served::new("application/json", false, document.into()),
             files: FILES.into_iter().filter_map(file).collect(),
         }
@@ -114,13 +130,14 @@ pub fn mount(cfg: &mut web::ServiceConfig, docs: bool) {
 
 /// `GET /resources/openapi.json`
 async fn document(viewer: web::Data<Viewer>, req: HttpRequest) -> HttpResponse {
-    viewer.document.answer(&req, "public, max-age=300")
+    viewer.made().document.answer(&req, "public, max-age=300")
 }
 
 /// `GET /resources/docs`
 async fn docs_page(viewer: web::Data<Viewer>, app: web::Data<App>, req: HttpRequest) -> HttpResponse {
     let frame = frame(&app, &req);
     let below = format!("{}/resources/docs", frame.base);
+    let viewer = viewer.made();
     let docs = Docs {
         style: format!("{below}/{}", viewer.versioned("swagger-ui.css")),
         script: format!("{below}/{}", viewer.versioned("swagger-ui-bundle.js")),
@@ -134,7 +151,7 @@ async fn docs_page(viewer: web::Data<Viewer>, app: web::Data<App>, req: HttpRequ
 
 /// `GET /resources/docs/{file}`
 async fn docs_file(viewer: web::Data<Viewer>, req: HttpRequest, name: web::Path<String>) -> HttpResponse {
-    match viewer.find(&name) {
+    match viewer.made().find(&name) {
         Some(file) => protected(file.answer(&req, "no-cache")),
         None => problem::respond(&Problem::new(Code::NotFound, "there is no such file")),
     }

@@ -27,8 +27,7 @@ use super::{
     client_secret::{self, ClientSecret},
     grant::{self, Grant},
     principal::{self, Principal},
-    revoked_token,
-    session::{self, Session},
+    revoked_token, session,
 };
 use crate::model::time::Timestamp;
 
@@ -88,7 +87,8 @@ pub(super) struct Known {
     clients: Cache<String, Arc<KnownClient>>,
     principals: Cache<String, Arc<KnownPrincipal>>,
     grants: Cache<String, Arc<Grant>>,
-    sessions: Cache<String, Arc<Session>>,
+    /// Until when they live unless they are used or ended.
+    sessions: Cache<String, Timestamp>,
     unrevoked: Cache<String, ()>,
     /// Raised when what some role allows has changed: what was compiled under another number does not hold.
     roles: AtomicU64,
@@ -265,16 +265,19 @@ impl Store {
     /// # Errors
     /// The database cannot be asked.
     pub async fn is_live_session(&self, id: &str, now: Timestamp) -> Result<bool, Error> {
-        if self.known.get(&self.known.sessions, id).is_some_and(|session| session.is_live(now)) {
+        if self.known.get(&self.known.sessions, id).is_some_and(|until| now < until) {
             return Ok(true);
         }
         // what is kept may be from before it was last used
         let (known, id) = (self.known.clone(), id.to_owned());
         let found = self.read(move |conn| {
             known.sessions.remove(&id);
-            known.read(&known.sessions, &id, || Ok(session::find(conn, &id)?.map(Arc::new)))
+            known.read(&known.sessions, &id, || {
+                let live = session::find(conn, &id)?.filter(|session| session.is_live(now));
+                Ok(live.map(|session| session.idle_expires_at.min(session.expires_at)))
+            })
         });
-        Ok(found.await?.is_some_and(|session| session.is_live(now)))
+        Ok(found.await?.is_some())
     }
 
     /// Whether the access token with this `jti` was revoked by itself.
@@ -368,7 +371,7 @@ mod tests {
     use super::*;
     use crate::{
         model::client_auth::AuthMethod,
-        store::{Target, session},
+        store::{Target, session::Session},
     };
 
     /// Two processes on one database.

@@ -46,8 +46,10 @@ pub fn take(
         .values((mail_pace::key.eq(key), mail_pace::used_until.eq(now.millis())))
         .on_conflict_do_nothing()
         .execute(conn))?;
-    // what was not used is not saved up
-    diesel::update(mail_pace::table.find(key).filter(mail_pace::used_until.lt(now.millis())))
+    // what was not used is not saved up; and nobody takes more than a window ahead, but while the clock stood wrong
+    let beyond = (now + WINDOW).millis();
+    let unsound = mail_pace::used_until.lt(now.millis()).or(mail_pace::used_until.gt(beyond));
+    diesel::update(mail_pace::table.find(key).filter(unsound))
         .set(mail_pace::used_until.eq(now.millis()))
         .execute(&mut **tx)?;
     let most = (now + WINDOW).millis() - cost;
@@ -59,4 +61,25 @@ pub fn take(
     }
     let used: i64 = mail_pace::table.find(key).select(mail_pace::used_until).get_result(&mut **tx)?;
     Ok(Err(Duration::from_millis(u64::try_from(used - most).unwrap_or(0).max(1))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, Target};
+
+    #[tokio::test]
+    async fn a_clock_that_stood_ahead_stops_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Target::Sqlite(directory.path().join("pace.db"))).unwrap();
+        let taken = |now: i64| {
+            let now = Timestamp::from_seconds(now);
+            store.write(move |tx| take(tx, TRANSPORT, 1, 1, now))
+        };
+        assert!(taken(10_000).await.unwrap().is_ok());
+        assert!(taken(10_000).await.unwrap().is_err(), "one a minute");
+        // set back by an hour
+        assert!(taken(6_400).await.unwrap().is_ok());
+        assert!(taken(6_401).await.unwrap().is_err());
+    }
 }

@@ -1,26 +1,56 @@
 //! Metadata (RFC 8414, OpenID Connect Discovery §3), generated from the enums that the code dispatches on.
 
-use actix_web::{HttpResponse, http::header, web};
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value, json};
 
-use super::authorize::{DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPE};
+use super::{
+    authorize::{DISPLAYS, PROMPTS, RESPONSE_MODES, RESPONSE_TYPE},
+    document,
+};
 use crate::{
     app::App,
     identity::session::ACR_PASSWORD,
-    keys::CLIENT_ASSERTION_ALGORITHMS,
+    keys::{CLIENT_ASSERTION_ALGORITHMS, KeyRing},
     model::{client_auth::AuthMethod, grant_type::GrantType, pkce, scope::OPENID_SCOPES},
     oauth::claims,
 };
 
 /// `GET /.well-known/openid-configuration` and its relatives.
-pub async fn get(app: web::Data<App>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=300")).json(metadata(&app))
+pub async fn get(req: HttpRequest, app: web::Data<App>, made: web::Data<Made>) -> HttpResponse {
+    let document = made.of(&app);
+    document::answer(&req, &document.body, &document.etag, "application/json", "public, max-age=300".to_owned())
 }
 
-fn metadata(app: &App) -> Value {
+/// The document, for as long as there are the same signing keys.
+#[derive(Default)]
+pub struct Made(ArcSwapOption<Document>);
+
+struct Document {
+    keys: Arc<KeyRing>,
+    body: String,
+    etag: String,
+}
+
+impl Made {
+    fn of(&self, app: &App) -> Arc<Document> {
+        let keys = app.keys.load_full();
+        if let Some(made) = self.0.load_full().filter(|made| Arc::ptr_eq(&made.keys, &keys)) {
+            return made;
+        }
+        let body = metadata(app, &keys).to_string();
+        let made = Arc::new(Document { etag: document::etag(&body), keys, body });
+        self.0.store(Some(made.clone()));
+        made
+    }
+}
+
+fn metadata(app: &App, keys: &KeyRing) -> Value {
     let issuer = app.config.issuer();
     let endpoint = |path: &str| format!("{issuer}/oauth/{path}");
-    let algorithms: Vec<&str> = app.keys.load().algorithms().iter().map(|alg| alg.as_str()).collect();
+    let algorithms: Vec<&str> = keys.algorithms().iter().map(|alg| alg.as_str()).collect();
     let grants: Vec<&str> = GrantType::ALL.iter().map(|grant| grant.as_str()).collect();
     let methods: Vec<&str> = AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
     // introspection is for clients that prove who they are (RFC 7662 §2.1)

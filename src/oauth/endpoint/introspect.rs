@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Value, json};
 
 use crate::{
     app::App,
@@ -30,14 +31,26 @@ const ACTION: &str = "introspect";
 /// `POST /oauth/introspect`.
 pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
     match answer(&req, &app, body).await {
-        Ok(answer) => HttpResponse::Ok()
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .json(answer.unwrap_or_else(|| json!({ "active": false }))),
+        Ok(answer) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(answer),
         Err(error) => error.respond(&req),
     }
 }
 
-async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<Option<Value>, OAuthError> {
+/// RFC 7662 §2.2.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Answer {
+    AccessToken(Description),
+    Other(Value),
+}
+
+impl From<Option<Value>> for Answer {
+    fn from(found: Option<Value>) -> Answer {
+        Answer::Other(found.unwrap_or_else(|| json!({ "active": false })))
+    }
+}
+
+async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<Answer, OAuthError> {
     let params = Params::from_body(req, body)?.unrepeated()?;
     let now = app.clock.now();
     let caller = client_auth::authenticate(app, req, &params, now).await?;
@@ -47,18 +60,17 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
     }
     let presented = params.required("token")?;
     if let Some(refresh) = Secret::presented(Kind::RefreshToken, presented) {
-        return refresh_token(app, caller, refresh, now).await;
+        return Ok(refresh_token(app, caller, refresh, now).await?.into());
     }
     if let Some(secret) = Secret::presented(Kind::PersonalAccessToken, presented) {
-        return about_personal(app, &caller, &secret, now).await;
+        return Ok(about_personal(app, &caller, &secret, now).await?.into());
     }
     let keys = app.keys.load_full();
     let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), presented, now).await?;
-    let Some(active) = active else { return Ok(None) };
-    if !may_see(&caller, &active) {
-        return Ok(None);
-    }
-    Ok(Some(describe(active)))
+    Ok(match active.filter(|active| may_see(&caller, active)) {
+        Some(active) => Answer::AccessToken(Description(active)),
+        None => None.into(),
+    })
 }
 
 /// The token's own client, a client that serves one of its audiences, or a client with the permission.
@@ -68,29 +80,32 @@ fn may_see(caller: &KnownClient, active: &ActiveToken) -> bool {
         || caller.access.permissions.allows(RESOURCE, ACTION)
 }
 
-fn describe(active: ActiveToken) -> Value {
-    let mut answer = Map::new();
-    answer.insert("active".to_owned(), json!(true));
-    answer.insert("token_type".to_owned(), json!("Bearer"));
-    // the username is the email: for those who were granted it
-    let told = active.principal.as_ref().filter(|_| active.scope.contains("email"));
-    if let Some(username) = told.and_then(|principal| principal.email.as_ref()) {
-        answer.insert("username".to_owned(), json!(username));
+/// What is told of an access token: its claims, but roles and scopes as they are now.
+struct Description(ActiveToken);
+
+impl Serialize for Description {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let active = &self.0;
+        let mut answer = serializer.serialize_map(None)?;
+        answer.serialize_entry("active", &true)?;
+        answer.serialize_entry("token_type", "Bearer")?;
+        // the username is the email: for those who were granted it
+        let told = active.principal.as_ref().filter(|_| active.scope.contains("email"));
+        if let Some(username) = told.and_then(|principal| principal.email.as_ref()) {
+            answer.serialize_entry("username", username)?;
+        }
+        for (name, value) in active.claims.iter() {
+            match name.as_str() {
+                "grant_id" => {}
+                "roles" if active.roles().is_empty() => {}
+                "roles" => answer.serialize_entry(name, active.roles())?,
+                "scope" if active.scope.is_empty() => {}
+                "scope" => answer.serialize_entry(name, &active.scope)?,
+                _ => answer.serialize_entry(name, value)?,
+            }
+        }
+        answer.end()
     }
-    let roles = active.access.roles.clone();
-    for (name, value) in active.claims {
-        // what the subject's roles and its scopes are now, not when the token was made
-        let value = match name.as_str() {
-            "grant_id" => continue,
-            "roles" if roles.is_empty() => continue,
-            "roles" => json!(roles),
-            "scope" if active.scope.is_empty() => continue,
-            "scope" => json!(active.scope),
-            _ => value,
-        };
-        answer.insert(name, value);
-    }
-    Value::Object(answer)
 }
 
 /// Personal access tokens are meant for this server; they are told to clients with the permission only, for gateways

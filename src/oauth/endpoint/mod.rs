@@ -11,6 +11,7 @@ use crate::web::{cors, methods::resource};
 
 mod authorize;
 mod discovery;
+mod document;
 mod introspect;
 mod jwks;
 mod logout;
@@ -48,6 +49,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
     // OpenID Connect Discovery §4: the well-known path follows the issuer's
     cfg.service(
         resource("/.well-known/openid-configuration", vec![(get(), web::to(discovery::get))], refuse)
+            .app_data(web::Data::new(discovery::Made::default()))
             .wrap(cors::public()),
     );
 }
@@ -55,7 +57,11 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
 /// Mounts what RFC 8414 §3.1 puts at the root of the host, before the issuer's path.
 pub fn well_known(cfg: &mut web::ServiceConfig, base: &str) {
     let mut mount = |path: String| {
-        cfg.service(resource(&path, vec![(Method::GET, web::to(discovery::get))], refuse).wrap(cors::public()));
+        cfg.service(
+            resource(&path, vec![(Method::GET, web::to(discovery::get))], refuse)
+                .app_data(web::Data::new(discovery::Made::default()))
+                .wrap(cors::public()),
+        );
     };
     mount(format!("/.well-known/oauth-authorization-server{base}"));
     if !base.is_empty() {

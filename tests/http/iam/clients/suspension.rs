@@ -42,6 +42,26 @@ async fn a_token_from_before_does_not_live_again_within_the_same_second() {
 }
 
 #[tokio::test]
+async fn what_a_client_gets_holds_although_the_clock_stood_ahead_when_it_was_suspended() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    app.role("support:reader", &["iam/roles:read"]).await;
+    let shop = made(&app, &owner, "shop", both()).await;
+    assert_eq!(owner.put(&format!("{SHOP}/roles"), json!(["support:reader"])).await.said(), "200");
+    app.advance(Duration::from_secs(300));
+    let before = shop.client_credentials("").await.tokens().access_token;
+    app.advance(Duration::from_millis(100));
+    assert_eq!(owner.post(&format!("{SHOP}/suspend"), Value::Null).await.said(), "200");
+    assert_eq!(owner.post(&format!("{SHOP}/unsuspend"), Value::Null).await.said(), "200");
+    app.clock.set_back(Duration::from_secs(200));
+    let after = shop.client_credentials("").await.tokens().access_token;
+    let read =
+        async |token: &str| Api::new(&app, token, "shop").get("/resources/iam/roles/support:reader").await.said();
+    assert_eq!(read(&after).await, "200");
+    assert_eq!(read(&before).await, "401 TOKEN_INVALID");
+}
+
+#[tokio::test]
 async fn a_suspended_client_gets_nothing_and_what_it_had_does_not_come_back() {
     let app = TestApp::spawn().await;
     let owner = Api::owner(&app).await;
