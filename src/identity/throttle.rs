@@ -147,7 +147,9 @@ fn failed(config: &Login, now: Timestamp, scope: Scope, before: &Counter) -> Cou
     let doublings = beyond.clamp(0, 31) as u32;
     let delay = if beyond < 0 { Duration::ZERO } else { config.first_delay.saturating_mul(1 << doublings) };
     let delay = delay.min(config.max_delay);
-    Counter { failures, blocked_until: now + delay, expires_at: now + delay.max(config.forget_after) }
+    // A guess that is still free blocks nobody, not even who looked at the clock a moment before and is counted after.
+    let blocked_until = if delay.is_zero() { before.blocked_until.min(now) } else { now + delay };
+    Counter { failures, blocked_until, expires_at: now + delay.max(config.forget_after) }
 }
 
 /// The password was right: the account's or device's failures are forgotten. The address only has this one count taken

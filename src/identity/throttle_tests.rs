@@ -52,6 +52,14 @@ async fn of_guesses_in_parallel_only_the_free_ones_are_checked() {
 }
 
 #[tokio::test]
+async fn free_guesses_block_nobody_who_looked_at_the_clock_before() {
+    let place = Place::new().await;
+    let _ = guess(&place, at(1), Keys::new("ada@example.org", Some(HERE))).await.unwrap();
+    // from the same address, a moment earlier by the clock, but counted after
+    assert!(guess(&place, NOW, Keys::new("bob@example.org", Some(HERE))).await.is_ok());
+}
+
+#[tokio::test]
 async fn each_failure_doubles_the_wait_up_to_the_longest() {
     let place = Place::new().await;
     let keys = || Keys::new("ada@example.org", None);

@@ -82,3 +82,59 @@ async fn fill(app: &App, args: &FillArgs) -> anyhow::Result<()> {
     bar.finish_and_clear();
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        identity::token,
+        model::secret::{Kind, Secret},
+        store::purge,
+    };
+
+    fn config_args(directory: &std::path::Path) -> ConfigArgs {
+        let set = ["passwords.argon2_memory_kib=8", "passwords.argon2_iterations=1"];
+        ConfigArgs {
+            data_dir: directory.to_str().map(str::to_owned),
+            set: set.map(str::to_owned).into(),
+            ..ConfigArgs::default()
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_made_up_for_a_load_test_holds() {
+        let directory = tempfile::tempdir().unwrap();
+        let (data, file) = (directory.path().join("data"), directory.path().join("credentials"));
+        let load = load::LoadArgs {
+            credentials: Some(file.clone()),
+            services: 2,
+            sessions: 20,
+            refresh_tokens: 20,
+            expired: 30,
+            known: 5,
+        };
+        let (config, seed, yes) = (config_args(&data), 1, false);
+        let args = FillArgs { principals: 10, clients: 3, roles: 18, seed, yes, load, config };
+        run(&args).await.unwrap();
+        assert!(run(&args).await.is_err(), "a seed is taken once");
+
+        let app = data_dir::open(cli::load(&args.config).unwrap()).await.unwrap();
+        let told = std::fs::read_to_string(file).unwrap();
+        let all = |kind: &str| -> Vec<&str> {
+            told.lines().filter_map(|line| line.strip_prefix(kind)?.strip_prefix('\t')).collect()
+        };
+        assert_eq!(["jwt", "opaque", "refresh", "principal"].map(|kind| all(kind).len()), [5; 4]);
+        let (keys, now) = (app.keys.load_full(), app.clock.now());
+        for text in all("jwt").into_iter().chain(all("opaque")) {
+            let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), text, now).await.unwrap();
+            assert!(active.unwrap().scope.contains("profile"));
+        }
+        for text in all("refresh") {
+            let hash = Secret::presented(Kind::RefreshToken, text).unwrap().hash();
+            let found = app.store.read(move |conn| store::refresh_token::find(conn, &hash)).await.unwrap();
+            assert!(found.unwrap().expires_at > now);
+        }
+        let purged = purge::run(&app.store, now, app.config.iam.audit_retention).await.unwrap();
+        assert_eq!(purged, 30, "what is to be purged is, and nothing else");
+    }
+}

@@ -60,22 +60,22 @@ const HOUR: Duration = Duration::from_secs(3600);
 pub struct LoadArgs {
     /// Make what tests/load/run uses, too, and write what it has to know into this file, which must not be there
     #[arg(long, value_name = "FILE")]
-    credentials: Option<PathBuf>,
+    pub(super) credentials: Option<PathBuf>,
     /// How many clients with a secret take client_credentials
     #[arg(long, default_value_t = 1, requires = "credentials")]
-    services: u64,
+    pub(super) services: u64,
     /// How many live sessions, each with a grant
     #[arg(long, default_value_t = 0, requires = "credentials")]
-    sessions: u64,
+    pub(super) sessions: u64,
     /// How many live refresh tokens, each of a grant of its own
     #[arg(long, default_value_t = 0, requires = "credentials")]
-    refresh_tokens: u64,
+    pub(super) refresh_tokens: u64,
     /// How many expired rows: half are refresh tokens, half their grants
     #[arg(long, default_value_t = 0, requires = "credentials")]
-    expired: u64,
+    pub(super) expired: u64,
     /// How many access tokens of each form, refresh tokens and principals are written into the file at most
     #[arg(long, default_value_t = 10_000, requires = "credentials")]
-    known: u64,
+    pub(super) known: u64,
 }
 
 /// The made-up principals, by what made them.

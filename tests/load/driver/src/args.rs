@@ -25,6 +25,8 @@ pub struct Args {
     pub quick: bool,
     /// Measure growth instead.
     pub growth: bool,
+    /// How many principals, refresh tokens and expired rows are many.
+    pub many: u64,
     /// Only these workloads; empty: all.
     only: Vec<String>,
 }
@@ -34,7 +36,7 @@ impl Args {
     pub fn parse(mut given: impl Iterator<Item = String>) -> anyhow::Result<Args> {
         let (mut keyward, mut tools, mut scratch, mut results, mut postgres) = (None, None, None, None, None);
         let (mut rounds, mut seconds, mut quick, mut growth) = (None, None, false, false);
-        let (mut only, mut log) = (Vec::new(), "warn".to_owned());
+        let (mut only, mut log, mut many) = (Vec::new(), "warn".to_owned(), None);
         while let Some(name) = given.next() {
             match name.as_str() {
                 "--quick" => quick = true,
@@ -49,6 +51,7 @@ impl Args {
                         "--postgres" => postgres = Some(value),
                         "--rounds" => rounds = Some(value.parse::<usize>().context("--rounds")?.max(1)),
                         "--seconds" => seconds = Some(value.parse::<f64>().context("--seconds")?.clamp(0.1, 600.0)),
+                        "--many" => many = Some(value.parse::<u64>().context("--many")?.max(1000)),
                         "--only" => only = value.split(',').map(str::to_uppercase).collect(),
                         "--log" => log = value,
                         _ => bail!("unknown: {name}"),
@@ -66,6 +69,7 @@ impl Args {
             seconds: seconds.unwrap_or(if quick { 0.3 } else { 2.0 }),
             quick,
             growth,
+            many: many.unwrap_or(if quick { 100_000 } else { 1_000_000 }),
             only,
         })
     }

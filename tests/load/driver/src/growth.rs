@@ -61,7 +61,7 @@ impl Size {
         match what {
             0 | 1 => self.workloads[what].measure(&self.server, 8, window).await,
             2 => self.tokens.measure(&self.server, 32, window).await,
-            _ => self.people.measure(&self.server, 8, window.at_least(3)).await,
+            _ => self.people.measure(&self.server, 8, window.at_least(2)).await,
         }
     }
 }
@@ -87,11 +87,11 @@ fn introspections(server: &Server, credentials: &Credentials) -> anyhow::Result<
 
 /// What W1, W2, W5 and W6 cost with little and with much.
 async fn costs(args: &Args, report: &mut Report, postgres: bool) -> anyhow::Result<()> {
-    let many = if args.quick { "100000" } else { "1000000" };
+    let (many, sessions) = (args.many.to_string(), (args.many / 10).to_string());
     let few = ["--clients", "10", "--sessions", "1000", "--refresh-tokens", "1000"];
     let small = Size::open(args, "small", postgres, "1000", &few).await?;
-    let much = ["--clients", "9000", "--sessions", "100000", "--refresh-tokens", many];
-    let large = Size::open(args, "large", postgres, many, &much).await?;
+    let much = ["--clients", "9000", "--sessions", &sessions, "--refresh-tokens", &many];
+    let large = Size::open(args, "large", postgres, &many, &much).await?;
     let database = if postgres { "postgres" } else { "sqlite" };
     const WHAT: [(&str, &str, usize); 4] = [
         ("W1", "token ES256 of services in turn", 8),
@@ -152,8 +152,8 @@ impl Bystanders {
 async fn purge(args: &Args, report: &mut Report, postgres: bool) -> anyhow::Result<()> {
     let setting = Setting { log: "warn,keyward::app=debug".to_owned(), ..args.setting.clone() };
     let place = Place::new(&setting, "purge", postgres)?;
-    let expired = if args.quick { "100000" } else { "1000000" };
-    let live = ["--principals", "10000", "--sessions", "1000", "--refresh-tokens", "1000", "--expired", expired];
+    let expired = args.many.to_string();
+    let live = ["--principals", "10000", "--sessions", "1000", "--refresh-tokens", "1000", "--expired", &expired];
     let credentials = place.fill(&setting, &live)?;
     let begun = Instant::now();
     let server = place.serve().await?;

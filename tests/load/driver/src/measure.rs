@@ -27,9 +27,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// The same, and no shorter than so many seconds.
+    /// The same, and no shorter than so many seconds, after half as long to warm up: for what takes long where many do it.
     pub fn at_least(self, seconds: u64) -> Window {
-        Window { length: self.length.max(Duration::from_secs(seconds)), ..self }
+        let least = Duration::from_secs(seconds);
+        Window { warm_up: self.warm_up.max(least / 2), length: self.length.max(least) }
     }
 }
 

@@ -138,7 +138,7 @@ impl Stage {
         let database = self.place.database;
         let mut alone = None;
         for callers in refresh::CALLERS {
-            let window = args.window(1.5);
+            let window = args.window(1.5).at_least(1);
             let measured = self.tokens.measure(&self.server, callers, window).await?;
             let raw = refresh::raw(&args.setting, &self.raw, PRINCIPALS, callers, window)?;
             let row = report.row("W5", "refresh", database, callers);
@@ -162,7 +162,7 @@ impl Stage {
         let number = |name: &str| costs[name].as_f64().unwrap_or(0.0);
         let cores = number("cores");
         for callers in CALLERS {
-            let window = args.window(1.5).at_least(1);
+            let window = args.window(1.5).at_least(2);
             let measured = self.people.measure(&self.server, callers, window).await?;
             // one caller keeps one core busy with hashes
             let (limit, hash) = match callers {
