@@ -56,6 +56,10 @@ options! {
         /// How many threads answer requests, from 1 to 1024.
         workers: Option<usize> = None, shown "the number of cores";
 
+        /// How long a server that was told to stop by SIGTERM still takes requests, so that a balancer sees that it is not
+        /// ready any more before it closes its listeners.
+        shutdown_delay: Duration = seconds(1), within seconds(0)..=minutes(10);
+
         /// How long a stopping server waits for the requests that it has begun, and then for the SMTP server's word on
         /// mails that are under way.
         shutdown_timeout: Duration = seconds(30), within seconds(0)..=minutes(10);
