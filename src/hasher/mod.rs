@@ -188,6 +188,16 @@ struct State {
     threads: usize,
     waiting: usize,
     closed: bool,
+    /// How long a hash takes of late.
+    lately: Duration,
+}
+
+impl State {
+    /// How long one that comes now is likely to wait.
+    fn likely_wait(&self, threads: usize) -> Duration {
+        let before = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
+        self.lately.saturating_mul(before) / u32::try_from(threads.max(1)).unwrap_or(u32::MAX)
+    }
 }
 
 impl Queue {
@@ -197,8 +207,10 @@ impl Queue {
 
     fn push(self: &Arc<Queue>, job: Job) -> Result<(), Busy> {
         let mut state = self.state();
-        if state.jobs.len() >= self.capacity {
-            self.numbers.refused.count(["full"]);
+        // told at once, instead of after having waited in vain
+        let late = state.likely_wait(self.max_threads) > self.deadline;
+        if late || state.jobs.len() >= self.capacity {
+            self.numbers.refused.count([if late { "late" } else { "full" }]);
             return Err(BUSY);
         }
         state.jobs.push_back((Instant::now(), job));
@@ -237,7 +249,10 @@ impl Queue {
                 // Its caller is told that nothing came of it; the thread is still needed.
                 memory = Memory::default();
             }
-            self.numbers.work.time(begun.elapsed());
+            let took = begun.elapsed();
+            self.numbers.work.time(took);
+            let lately = &mut self.state().lately;
+            *lately = if lately.is_zero() { took } else { (*lately * 7 + took) / 8 };
         }
     }
 

@@ -83,7 +83,8 @@ impl Postgres {
             .min_idle(Some(1))
             // asks nobody: see `Manager::is_valid`
             .test_on_check_out(true)
-            .connection_timeout(Duration::from_secs(1))
+            // who waits in vain is told sooner by `answered`; but a first connection may take its time on a slow host
+            .connection_timeout(Duration::from_secs(5))
             .error_handler(Box::new(Quiet))
             .build_unchecked(Manager { url: url.to_owned(), lost: lost.clone() });
         let numbers = PostgresNumbers::default();
