@@ -479,7 +479,7 @@ mod tests {
         let _following = one.follow().unwrap();
         leased(&one).await;
         let first = one.client("app").await.unwrap().unwrap();
-        one.write(|tx| crate::store::generation::raise_roles(tx)).await.unwrap();
+        one.write(crate::store::generation::raise_roles).await.unwrap();
         let second = one.client("app").await.unwrap().unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
         // more than a reader reads at once

@@ -185,8 +185,10 @@ fn row(principal: &Principal) -> Result<Row, Error> {
 
 /// The principals with these numbers of registration, in no order; those that are gone are left out.
 pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Principal)>, Error> {
-    let rows: Vec<(Option<i64>, Row)> =
-        principal::table.filter(principal::seq.eq_any(seqs)).select((principal::seq, Row::as_select())).load(conn)?;
+    let rows: Vec<(Option<i64>, Row)> = per_backend!(conn, conn => principal::table
+        .filter(principal::seq.eq_any(seqs))
+        .select((principal::seq, Row::as_select()))
+        .load(conn))?;
     rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
 }
 

@@ -78,7 +78,7 @@ impl TestApp {
         let database = database::Database::create(directory.path()).await;
         config.database_url = Some(database.url().into());
         change(&mut config);
-        TestApp::start(config, Some(database), directory, Clock::fixed(START)).await
+        Box::pin(TestApp::start(config, Some(database), directory, Clock::fixed(START))).await
     }
 
     async fn start(
@@ -119,12 +119,12 @@ impl TestApp {
         let port = self.issuer.rsplit(':').next().and_then(|port| port.split('/').next()).unwrap().to_owned();
         config.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
         let (database, directory, clock) = (self.database.take(), self.directory.clone(), self.clock.clone());
-        TestApp::start(config, database, directory, clock).await
+        Box::pin(TestApp::start(config, database, directory, clock)).await
     }
 
     /// Another server on the same database, with the same clock. The database goes with the first one.
     pub async fn twin(&self) -> TestApp {
-        TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone()).await
+        Box::pin(TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone())).await
     }
 
     /// The address of a path.
