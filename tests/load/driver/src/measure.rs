@@ -76,9 +76,10 @@ pub fn faults() -> Vec<(String, u64)> {
 
 /// Notes that something went wrong.
 pub fn fault(what: &str) {
+    let what: String = what.lines().next().unwrap_or_default().chars().take(160).collect();
     FAULTS.with_borrow_mut(|faults| {
-        if faults.len() < 20 || faults.contains_key(what) {
-            *faults.entry(what.to_owned()).or_default() += 1;
+        if faults.len() < 20 || faults.contains_key(&what) {
+            *faults.entry(what).or_default() += 1;
         }
     });
 }

@@ -160,15 +160,12 @@ impl Stage {
     async fn logins(&self, args: &Args, report: &mut Report, costs: &Value) -> anyhow::Result<()> {
         let database = self.place.database;
         let number = |name: &str| costs[name].as_f64().unwrap_or(0.0);
-        let cores = number("cores");
         for callers in CALLERS {
             let window = args.window(1.5).at_least(2);
             let measured = self.people.measure(&self.server, callers, window).await?;
             // one caller keeps one core busy with hashes
-            let (limit, hash) = match callers {
-                1 => (1000.0 / number("argon2_ms"), number("argon2_ms") * 1000.0),
-                _ => (number("hashes_per_second"), cores * 1e6 / number("hashes_per_second")),
-            };
+            let limit = if callers == 1 { 1000.0 / number("argon2_ms") } else { number("hashes_per_second") };
+            let hash = number("hash_cpu_ms") * 1000.0;
             let row = report.row("W6", "login", database, callers);
             row.ratio_aim = Some(0.85);
             row.rounds.push((measured, Some(limit)));

@@ -142,10 +142,12 @@ impl Report {
         for (name, value) in &self.about {
             let _ = writeln!(text, "{name:12} {value}");
         }
+        let longest = |names: &mut dyn Iterator<Item = &String>| names.map(|name| name.chars().count()).max();
+        let width = longest(&mut self.rows.iter().map(|row| &row.name)).unwrap_or(0);
         if !self.rows.is_empty() {
             let _ = writeln!(
                 text,
-                "\n{:3} {:28} {:8} {:>7} {:>24} {:>24} {:>17} {:>5} {:5} {:>21} {:>5} {:5} {:>8} {:>8}  failed",
+                "\n{:3} {:width$} {:8} {:>7} {:>24} {:>24} {:>17} {:>5} {:5} {:>21} {:>5} {:5} {:>8} {:>8}  failed",
                 "",
                 "workload",
                 "database",
@@ -170,7 +172,7 @@ impl Report {
             let met = |met: Option<bool>| met.map_or("", verdict);
             let _ = writeln!(
                 text,
-                "{:3} {:28} {:8} {:7} {:>24} {:>24} {:>17} {:>5} {:5} {:>21} {:>5} {:5} {:>8.0} {:>8.0}  {}",
+                "{:3} {:width$} {:8} {:7} {:>24} {:>24} {:>17} {:>5} {:5} {:>21} {:>5} {:5} {:>8.0} {:>8.0}  {}",
                 row.id,
                 row.name,
                 row.database,
@@ -191,10 +193,12 @@ impl Report {
         if !self.facts.is_empty() {
             text.push('\n');
         }
+        let width = longest(&mut self.facts.iter().map(|fact| &fact.name)).unwrap_or(0);
         for fact in &self.facts {
             let value = range(fact.rounds.iter().copied().collect());
             let (aim, verdict) = (fact.aim(), fact.verdict());
-            let _ = writeln!(text, "{:6} {:62} {value:>24} {:6} {aim:>10} {verdict}", fact.id, fact.name, fact.unit);
+            let _ =
+                writeln!(text, "{:6} {:width$} {value:>24} {:6} {aim:>10} {verdict}", fact.id, fact.name, fact.unit);
         }
         text
     }
