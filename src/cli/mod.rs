@@ -10,6 +10,7 @@ use crate::{
 };
 
 pub mod apply;
+pub mod audit;
 pub mod client;
 pub mod config;
 pub mod data_dir;
@@ -78,6 +79,9 @@ enum Command {
     Export(export::ExportArgs),
     /// Make roles, clients and principals as a file says, in one transaction; what is the same is left alone
     Apply(apply::ApplyArgs),
+    /// Verify the audit log, or write it as a file
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Work on Keyward itself: made-up data, measurements
     #[command(subcommand, hide = true)]
     Dev(dev::DevCommand),
@@ -131,6 +135,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Role(command) => role::run(command).await,
         Command::Export(args) => export::run(args).await,
         Command::Apply(args) => apply::run(args).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Dev(command) => dev::run(command).await,
     }
 }

@@ -2,6 +2,7 @@
 //! that are signed and verified with them, and the JWTs that clients sign. Nothing here does I/O, except that the
 //! master key has a file; nothing outside knows the library behind the formats.
 
+mod audit;
 mod client_jws;
 mod compact;
 mod error;
@@ -18,6 +19,7 @@ mod hostile_tests;
 #[cfg(test)]
 mod ring_tests;
 
+pub use audit::AuditKeys;
 pub use client_jws::{CLIENT_ASSERTION_ALGORITHMS, validate_jwks, verify_with_jwks};
 pub use compact::{MAX_TOKEN_LEN, Verified};
 pub use error::{KeyError, MasterKeyError, VerifyError};

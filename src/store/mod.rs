@@ -19,6 +19,7 @@ pub mod activity;
 pub mod appserver_session;
 pub mod assertion_jti;
 pub mod audit;
+pub mod audit_chain;
 pub mod authorization_code;
 mod change;
 pub mod client;

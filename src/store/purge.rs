@@ -8,7 +8,7 @@
 //! | grants | until they expire |
 //! | sessions | 30 days after they end |
 //! | sessions of the application-server face | until they expire |
-//! | events of the audit log | as long as `iam.audit_retention` says |
+//! | events of the audit log | as long as `iam.audit_retention` says; [`crate::audit::cut`] removes them |
 //! | personal access tokens, changes of email that nobody confirmed | until they expire |
 //! | mails | until the configured time after they were sent, failed or were cancelled |
 //! | names of what was changed, for other processes | ten minutes, and the last ten thousand in any case |
@@ -21,7 +21,7 @@ use diesel::prelude::*;
 use super::{
     Error, Store, Tx,
     schema::{
-        appserver_session, assertion_jti, audit_event, authorization_code, email_change, idempotency, mail_pace,
+        appserver_session, assertion_jti, authorization_code, email_change, idempotency, mail_pace,
         oauth_grant, personal_access_token, refresh_token, revoked_token, sending, session, throttle,
     },
 };
@@ -44,7 +44,7 @@ macro_rules! batch {
 }
 
 /// Deletes what has expired; the number of rows that went.
-pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
+pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
     let steps: [Step; 15] = [
         |tx, _| super::change::purge(tx, BATCH),
         |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
@@ -72,12 +72,10 @@ pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<
                 .execute(&mut **tx)?)
         },
     ];
-    let audit: Step = |tx, before| Ok(batch!(tx, audit_event, id, audit_event::at.lt(before))?);
-    let steps = steps.into_iter().map(|step| (step, now)).chain([(audit, now - audit_kept)]);
     let mut total = 0;
-    for (step, before) in steps {
+    for step in steps {
         loop {
-            let rows = store.write(move |tx| step(tx, before.millis())).await?;
+            let rows = store.write(move |tx| step(tx, now.millis())).await?;
             total += rows;
             if (rows as i64) < BATCH {
                 break;

@@ -6,6 +6,7 @@ mod support;
 
 mod appserver;
 mod attacks;
+mod audit_chain;
 mod commands;
 mod graph;
 mod iam;
