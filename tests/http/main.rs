@@ -18,6 +18,7 @@ mod pages;
 mod permissions;
 mod program;
 mod races;
+mod retention;
 mod sendings;
 mod server;
 mod stage;
