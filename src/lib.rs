@@ -88,6 +88,10 @@
 //! committed, about every second; what somebody with the database could remove within that second is the price (see
 //! [`audit`]). Checkpoints are signed by a key that only the master key opens.
 //!
+//! **A backup is rows, not pages.** One reading transaction writes every table as lines of JSON, which fit either database
+//! and every later schema; what triggers keep is made again. Copying the embedded database's file was the rejected
+//! option: it fits only itself, and would lie on the disk in the clear before it is sealed (see [`cli::backup`]).
+//!
 //! **A mail rather twice than never.** Whoever dies between the mail server's word and the commit that notes it does not
 //! know whether the mail was accepted. It is sent again, under the same `Message-ID`; to give it up would lose links that
 //! people wait for (see [`mail`]).

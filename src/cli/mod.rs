@@ -11,6 +11,7 @@ use crate::{
 
 pub mod apply;
 pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod config;
 pub mod data_dir;
@@ -26,6 +27,7 @@ pub mod out;
 pub mod place;
 pub mod principal;
 pub mod resource;
+pub mod restore;
 pub mod role;
 pub mod serve;
 pub mod setup_link;
@@ -56,8 +58,12 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Bring the database's schema up to date and stop (`serve` does so too)
-    Migrate(ConfigArgs),
+    /// Bring the database's schema up to date and stop (`serve` does so too), tell how, or go back
+    Migrate(migrate::MigrateArgs),
+    /// Write everything into one file, while servers go on
+    Backup(backup::BackupArgs),
+    /// Bring a backup back into a database that holds nothing yet
+    Restore(restore::RestoreArgs),
     /// Look at the signing keys, or rotate them
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -127,6 +133,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::SetupLink(args) => setup_link::run(&args).await,
         Command::Config(command) => config::run(&command),
         Command::Migrate(args) => migrate::run(&args).await,
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
         Command::Key(command) => key::run(command).await,
         Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,

@@ -12,6 +12,7 @@ mod opaque;
 mod ring;
 mod sealer;
 mod signer;
+mod stream;
 mod verifier;
 
 #[cfg(test)]
@@ -28,3 +29,4 @@ pub use master::MasterKey;
 pub use opaque::{OPAQUE_PREFIX, open_claims, seal_claims};
 pub use ring::{Jwks, KeyPhase, KeyRing, KeyState, PUBLISH_RETIRED};
 pub use sealer::Sealer;
+pub use stream::{SealedReader, SealedWriter};

@@ -50,6 +50,7 @@ pub mod sending;
 pub mod session;
 pub mod setup;
 pub mod signing_key;
+pub mod snapshot;
 mod sql;
 mod sqlite;
 pub mod system_client;
