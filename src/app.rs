@@ -196,7 +196,7 @@ impl App {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            match store::purge::run(&self.store, self.clock.now(), self.config.iam.audit_retention).await {
+            match store::purge::run(&self.store, self.clock.now()).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged expired rows"),
                 Err(error) => tracing::warn!(%error, "purging expired rows"),

@@ -20,6 +20,7 @@
 //! | [`directory`] | what administrators do with principals, clients and roles, with its rules and its audit log |
 //! | [`identity`] | decisions that faces share: check a password, throttle guesses, open and end sessions, verify an access token or a personal one, grant scopes |
 //! | [`app`] | what a handler may reach |
+//! | [`audit`] | the audit log as a chain: one server seals it, signs checkpoints, cuts what is old; and its verification |
 //! | [`mail`] | outgoing mail: letters, the worker that delivers them, SMTP |
 //! | [`store`] | the only place with queries, one file per table, for both databases |
 //! | [`keys`] | the master key and what is sealed under it; signing keys and the JWTs they sign |
@@ -90,6 +91,15 @@
 //! token again and gets the same successor, so that one child lives; only who presents the old token can open it.
 //! Answering every repetition with revocation signs people out over bad networks; issuing a second child hides theft.
 //!
+//! **The audit log is sealed behind the writers.** A hash taken inside their transactions would make all of them wait for
+//! each other, and a number from a sequence has gaps where one is rolled back. So one server at a time chains what is
+//! committed, about every second; what somebody with the database could remove within that second is the price (see
+//! [`audit`]). Checkpoints are signed by a key that only the master key opens.
+//!
+//! **A backup is rows, not pages.** One reading transaction writes every table as lines of JSON, which fit either database
+//! and every later schema; what triggers keep is made again. Copying the embedded database's file was the rejected
+//! option: it fits only itself, and would lie on the disk in the clear before it is sealed (see [`cli::backup`]).
+//!
 //! **A mail rather twice than never.** Whoever dies between the mail server's word and the commit that notes it does not
 //! know whether the mail was accepted. It is sent again, under the same `Message-ID`; to give it up would lose links that
 //! people wait for (see [`mail`]).
@@ -129,6 +139,7 @@
 
 pub mod app;
 pub mod appserver;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -10,7 +10,7 @@ use crate::{
     app::App,
     config::ConfigArgs,
     directory::{Actor, audit},
-    keys::{KeyRing, KeyState, PUBLISH_RETIRED},
+    keys::{AuditKeys, KeyRing, KeyState, PUBLISH_RETIRED},
     model::{key::SigningAlgorithm, time::Timestamp},
     store::{self, Tx},
 };
@@ -28,7 +28,8 @@ pub enum KeyCommand {
     /// Make new signing keys; running servers notice by themselves
     ///
     /// A new key is published at once and signs when every cached key set has it. Keys that nothing needs any more are
-    /// deleted.
+    /// deleted. Unless one algorithm is named, the audit log's checkpoints are signed by a new key as well; what the old
+    /// one signed is still verified.
     Rotate(RotateArgs),
     /// Withdraw keys at once, as after a theft: they are no longer published, and nothing that they signed is accepted
     ///
@@ -139,6 +140,7 @@ async fn rotate(app: &App, at_once: bool, only: Option<SigningAlgorithm>) -> any
     };
     let now = app.clock.now();
     let activates_at = if at_once { now } else { now + app.config.keys.jwks_max_age + MARGIN };
+    let audit = only.is_none().then(|| AuditKeys::generate(&app.seals.master, now)).transpose()?;
     let master = app.seals.master.clone();
     let made = tokio::task::spawn_blocking(move || {
         let generate = |algorithm| KeyRing::generate(algorithm, &master, now, activates_at);
@@ -151,6 +153,10 @@ async fn rotate(app: &App, at_once: bool, only: Option<SigningAlgorithm>) -> any
         .write(move |tx| {
             for key in &made {
                 store::signing_key::insert(tx, key)?;
+                note(tx, "key.create", &key.kid, now)?;
+            }
+            if let Some(key) = &audit {
+                store::audit_chain::insert_key(tx, key)?;
                 note(tx, "key.create", &key.kid, now)?;
             }
             store::signing_key::delete(tx, &outdated)

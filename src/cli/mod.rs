@@ -10,6 +10,8 @@ use crate::{
 };
 
 pub mod apply;
+pub mod audit;
+pub mod backup;
 pub mod client;
 pub mod config;
 pub mod data_dir;
@@ -25,6 +27,7 @@ pub mod out;
 pub mod place;
 pub mod principal;
 pub mod resource;
+pub mod restore;
 pub mod role;
 pub mod serve;
 pub mod setup_link;
@@ -55,8 +58,12 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
-    /// Bring the database's schema up to date and stop (`serve` does so too)
-    Migrate(ConfigArgs),
+    /// Bring the database's schema up to date and stop (`serve` does so too), tell how, or go back
+    Migrate(migrate::MigrateArgs),
+    /// Write everything into one file, while servers go on
+    Backup(backup::BackupArgs),
+    /// Bring a backup back into a database that holds nothing yet
+    Restore(restore::RestoreArgs),
     /// Look at the signing keys, or rotate them
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -78,6 +85,9 @@ enum Command {
     Export(export::ExportArgs),
     /// Make roles, clients and principals as a file says, in one transaction; what is the same is left alone
     Apply(apply::ApplyArgs),
+    /// Verify the audit log, or write it as a file
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Work on Keyward itself: made-up data, measurements
     #[command(subcommand, hide = true)]
     Dev(dev::DevCommand),
@@ -124,6 +134,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::SetupLink(args) => setup_link::run(&args).await,
         Command::Config(command) => config::run(&command),
         Command::Migrate(args) => migrate::run(&args).await,
+        Command::Backup(args) => backup::run(args).await,
+        Command::Restore(args) => restore::run(args).await,
         Command::Key(command) => key::run(command).await,
         Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
@@ -132,6 +144,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Role(command) => role::run(command).await,
         Command::Export(args) => export::run(args).await,
         Command::Apply(args) => apply::run(args).await,
+        Command::Audit(command) => audit::run(command).await,
         Command::Dev(command) => dev::run(command).await,
     }
 }

@@ -219,7 +219,7 @@ options! {
         /// Existing objects are changed and deleted only under a precondition (`If-Match`); without one the answer is 428.
         require_if_match: bool = false;
 
-        /// How long events stay in the audit log.
+        /// How long events stay in the audit log. Once a day what is older goes, and a signed record of it stays.
         audit_retention: Duration = days(400), within days(1)..=days(36_500);
 
         /// Whether `/resources/docs` shows the API and lets people try it, as the built-in client `keyward-docs`. The

@@ -29,6 +29,9 @@ pub enum MasterKeyError {
         /// Which file.
         path: PathBuf,
     },
+    /// What follows the prefix of a key that a server made is none.
+    #[error("the master key is malformed: expected 43 base64url characters after keyward-master-key:")]
+    Raw,
     /// The configured secret is too short to be unguessable.
     #[error("the master secret is too short: expected at least 32 random characters, got {got}")]
     TooShort {

@@ -24,6 +24,8 @@ use crate::{
 const SALT: &[u8] = b"keyward master key";
 /// The shortest configured secret.
 const MIN_SECRET_CHARS: usize = 32;
+/// What stands before the key of a file where it is configured.
+const RAW: &str = "keyward-master-key:";
 /// No master key file is longer.
 const MAX_FILE_LEN: u64 = 1024;
 
@@ -57,9 +59,15 @@ impl MasterKey {
     }
 
     /// The master key that follows from a configured secret: at least 32 characters, which must have been chosen by a
-    /// machine, since nothing here slows down guessing. White space around it does not count.
+    /// machine, since nothing here slows down guessing. White space around it does not count. After `keyward-master-key:`
+    /// it is what a master key's file holds, so that data can move to where the key is configured.
     pub fn from_secret(text: &str) -> Result<MasterKey, MasterKeyError> {
         let text = text.trim();
+        if let Some(raw) = text.strip_prefix(RAW) {
+            let decoded = URL_SAFE_NO_PAD.decode(raw.trim()).ok().map(Zeroizing::new);
+            let bytes = decoded.and_then(|bytes| <[u8; 32]>::try_from(bytes.as_slice()).ok());
+            return Ok(MasterKey(Arc::new(Zeroizing::new(bytes.ok_or(MasterKeyError::Raw)?))));
+        }
         match text.chars().count() {
             got if got < MIN_SECRET_CHARS => Err(MasterKeyError::TooShort { got }),
             _ => Ok(MasterKey(Arc::new(derive(SALT, text.as_bytes(), &[b"keyward/1/from-secret"])))),
@@ -213,6 +221,19 @@ mod tests {
         assert!(MasterKey::from_secret(&format!("{}{}", " ".repeat(40), "x".repeat(31))).is_err());
         let key = MasterKey::from_secret(&"é".repeat(32)).unwrap();
         assert_eq!(key.fingerprint(), MasterKey::from_secret(&format!("{}\n", "é".repeat(32))).unwrap().fingerprint());
+    }
+
+    #[test]
+    fn what_a_file_holds_can_be_configured() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("master.key");
+        let made = MasterKey::open_file(&path).unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let configured = MasterKey::from_secret(&format!("keyward-master-key:{text}")).unwrap();
+        assert_eq!(configured.fingerprint(), made.fingerprint());
+        assert_ne!(MasterKey::from_secret(&text).unwrap().fingerprint(), made.fingerprint());
+        let error = MasterKey::from_secret(&format!("keyward-master-key:{}", &text[..42])).unwrap_err();
+        assert!(matches!(error, MasterKeyError::Raw));
     }
 
     #[test]

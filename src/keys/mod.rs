@@ -2,6 +2,7 @@
 //! that are signed and verified with them, and the JWTs that clients sign. Nothing here does I/O, except that the
 //! master key has a file; nothing outside knows the library behind the formats.
 
+mod audit;
 mod client_jws;
 mod compact;
 mod error;
@@ -11,6 +12,7 @@ mod opaque;
 mod ring;
 mod sealer;
 mod signer;
+mod stream;
 mod verifier;
 
 #[cfg(test)]
@@ -18,6 +20,7 @@ mod hostile_tests;
 #[cfg(test)]
 mod ring_tests;
 
+pub use audit::AuditKeys;
 pub use client_jws::{CLIENT_ASSERTION_ALGORITHMS, validate_jwks, verify_with_jwks};
 pub use compact::{MAX_TOKEN_LEN, Verified};
 pub use error::{KeyError, MasterKeyError, VerifyError};
@@ -26,3 +29,4 @@ pub use master::MasterKey;
 pub use opaque::{OPAQUE_PREFIX, open_claims, seal_claims};
 pub use ring::{Jwks, KeyPhase, KeyRing, KeyState, PUBLISH_RETIRED};
 pub use sealer::Sealer;
+pub use stream::{SealedReader, SealedWriter};

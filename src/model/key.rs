@@ -55,3 +55,14 @@ pub struct SigningKeyRecord {
     /// Signs from here on.
     pub activates_at: Timestamp,
 }
+
+/// The row of a key that signs checkpoints of the audit log. Its algorithm is EdDSA.
+#[derive(Clone, Debug)]
+pub struct AuditKeyRecord {
+    /// RFC 7638 thumbprint, the `kid`.
+    pub kid: String,
+    /// The private key, sealed under the master key.
+    pub sealed_private: Vec<u8>,
+    /// It signs from here on, until there is a younger one.
+    pub created_at: Timestamp,
+}

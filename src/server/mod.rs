@@ -18,7 +18,9 @@ use tokio::task::JoinHandle;
 
 use crate::{
     app::App,
-    appserver, graph, iam, me, oauth, openapi, pages, sendings,
+    appserver,
+    audit::sealer::Sealer,
+    graph, iam, me, oauth, openapi, pages, sendings,
     store::Following,
     web::{assets, health, methods, problem::problem, refusals, request},
 };
@@ -217,6 +219,7 @@ pub fn start_with(
         tokio::spawn(app.clone().follow_keys()),
         tokio::spawn(refusals.clone().follow(app.clone())),
         tokio::spawn(app.clone().purge_expired()),
+        tokio::spawn(sealer(&app).run()),
     ];
     background.extend(certificate.map(|certificate| tokio::spawn(certificate.follow())));
     let following = app.store.follow().map_err(io::Error::other)?;
@@ -234,6 +237,12 @@ pub fn start_with(
         background,
         _following: following,
     })
+}
+
+/// What seals the audit log of this server's database.
+pub fn sealer(app: &App) -> Sealer {
+    let (store, master, clock) = (app.store.clone(), app.seals.master.clone(), app.clock.clone());
+    Sealer::new(store, master, clock, app.config.iam.audit_retention)
 }
 
 fn wrong_method(req: &HttpRequest, allow: &str) -> HttpResponse {

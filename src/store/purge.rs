@@ -1,88 +1,119 @@
-//! Short-lived rows go away in small batches, each its own transaction, so that no writer waits long.
-//!
-//! | rows | kept |
-//! |---|---|
-//! | authorization codes | until a day after they expire, so that a replay is seen |
-//! | refresh tokens | until they expire |
-//! | sealed successors of refresh tokens | until the replay window closes |
-//! | grants | until they expire |
-//! | sessions | 30 days after they end |
-//! | sessions of the application-server face | until they expire |
-//! | events of the audit log | as long as `iam.audit_retention` says |
-//! | personal access tokens, changes of email that nobody confirmed | until they expire |
-//! | mails | until the configured time after they were sent, failed or were cancelled |
-//! | names of what was changed, for other processes | ten minutes, and the last ten thousand in any case |
-//! | revoked tokens, assertion identifiers, repeatable answers, counters | until they expire |
+//! Short-lived rows go away in small batches, each its own transaction, so that no writer waits long. README has the table
+//! of how long which rows stay; a test holds it to [`RULES`] and to the database.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use diesel::prelude::*;
+use diesel::{RunQueryDsl, sql_query};
 
-use super::{
-    Error, Store, Tx,
-    schema::{
-        appserver_session, assertion_jti, audit_event, authorization_code, email_change, idempotency, mail_pace,
-        oauth_grant, personal_access_token, refresh_token, revoked_token, sending, session, throttle,
-    },
-};
+use super::{Error, Store, Tx};
 use crate::model::time::Timestamp;
 
-/// Deletes one batch of what expired before a time in milliseconds; the number of rows.
-type Step = fn(&mut Tx<'_>, i64) -> Result<usize, Error>;
+/// How long one transaction shall take, waiting for its turn included: so many rows go at once as fit into it.
+const GOAL: Duration = Duration::from_millis(10);
+/// The fewest and most rows of one transaction, and those of the first.
+const ROWS: (usize, usize) = (10, 500);
+const FIRST: usize = 50;
+/// After each full batch others write.
+const PAUSE: Duration = Duration::from_millis(5);
+const DAY: i64 = 24 * 3600 * 1000;
 
-/// Rows per transaction.
-const BATCH: i64 = 500;
-/// How long an ended session can still be looked up.
-const SESSION_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
-
-macro_rules! batch {
-    ($tx:expr, $table:ident, $key:ident, $filter:expr) => {{
-        let keys: Vec<String> =
-            $table::table.filter($filter).order($table::$key).limit(BATCH).select($table::$key).load(&mut **$tx)?;
-        diesel::delete($table::table.filter($table::$key.eq_any(&keys))).execute(&mut **$tx)
-    }};
+/// When the rows of a table go.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// The table.
+    pub table: &'static str,
+    /// Its primary key.
+    pub key: &'static str,
+    /// The column with the time (milliseconds) at which a row has had its day; an index begins with it.
+    pub expiry: &'static str,
+    /// For how long after that it stays, in milliseconds.
+    pub kept: i64,
+    /// What is done about it.
+    pub act: Act,
 }
 
-/// Deletes what has expired; the number of rows that went.
-pub async fn run(store: &Store, now: Timestamp, audit_kept: Duration) -> Result<usize, Error> {
-    let steps: [Step; 15] = [
-        |tx, _| super::change::purge(tx, BATCH),
-        |tx, now| Ok(batch!(tx, authorization_code, hash, authorization_code::purge_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, refresh_token, hash, refresh_token::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, oauth_grant, id, oauth_grant::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, appserver_session, id, appserver_session::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, session, id, session::expires_at.lt(now - SESSION_KEPT.as_millis() as i64))?),
-        |tx, now| Ok(batch!(tx, personal_access_token, id, personal_access_token::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, email_change, principal_id, email_change::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, revoked_token, jti, revoked_token::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, assertion_jti, hash, assertion_jti::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, idempotency, hash, idempotency::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, throttle, key, throttle::expires_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, sending, id, sending::purge_at.lt(now))?),
-        |tx, now| Ok(batch!(tx, mail_pace, key, mail_pace::used_until.lt(now))?),
-        |tx, now| {
-            let keys: Vec<String> = refresh_token::table
-                .filter(refresh_token::replay_until.lt(now))
-                .filter(refresh_token::sealed_successor.is_not_null())
-                .limit(BATCH)
-                .select(refresh_token::hash)
-                .load(&mut **tx)?;
-            Ok(diesel::update(refresh_token::table.filter(refresh_token::hash.eq_any(&keys)))
-                .set(refresh_token::sealed_successor.eq(None::<String>))
-                .execute(&mut **tx)?)
-        },
-    ];
-    let audit: Step = |tx, before| Ok(batch!(tx, audit_event, id, audit_event::at.lt(before))?);
-    let steps = steps.into_iter().map(|step| (step, now)).chain([(audit, now - audit_kept)]);
-    let mut total = 0;
-    for (step, before) in steps {
-        loop {
-            let rows = store.write(move |tx| step(tx, before.millis())).await?;
-            total += rows;
-            if (rows as i64) < BATCH {
-                break;
-            }
-        }
+/// What is done about rows that have had their day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// They are deleted.
+    Delete,
+    /// This column becomes null; rows where it is count no more.
+    Erase(&'static str),
+}
+
+const fn delete(table: &'static str, key: &'static str, expiry: &'static str) -> Rule {
+    Rule { table, key, expiry, kept: 0, act: Act::Delete }
+}
+
+/// All of them. Events of the audit log are not among them: [`crate::audit::cut`] removes those.
+pub const RULES: [Rule; 14] = [
+    delete("authorization_code", "hash", "purge_at"),
+    delete("refresh_token", "hash", "expires_at"),
+    delete("oauth_grant", "id", "expires_at"),
+    delete("appserver_session", "id", "expires_at"),
+    // ended sessions can be looked up for a while
+    Rule { kept: 30 * DAY, ..delete("session", "id", "expires_at") },
+    delete("personal_access_token", "id", "expires_at"),
+    delete("email_change", "principal_id", "expires_at"),
+    delete("revoked_token", "jti", "expires_at"),
+    delete("assertion_jti", "hash", "expires_at"),
+    delete("idempotency", "hash", "expires_at"),
+    delete("throttle", "key", "expires_at"),
+    delete("sending", "id", "purge_at"),
+    delete("mail_pace", "key", "used_until"),
+    Rule { act: Act::Erase("sealed_successor"), ..delete("refresh_token", "hash", "replay_until") },
+];
+
+impl Rule {
+    /// The statement that does one batch of it at this time, of at most so many rows.
+    pub fn statement(&self, now: Timestamp, rows: usize) -> String {
+        let Rule { table, key, expiry, kept, act } = self;
+        let (verb, concerned) = match act {
+            Act::Delete => (format!("DELETE FROM {table}"), String::new()),
+            Act::Erase(column) => (format!("UPDATE {table} SET {column} = NULL"), format!(" AND {column} IS NOT NULL")),
+        };
+        let before = now.millis() - kept;
+        // The condition stands outside as well: a row may have been given more time meanwhile. The sign keeps SQLite from
+        // looking for it there.
+        format!(
+            "{verb} WHERE {key} IN (SELECT {key} FROM {table} WHERE {expiry} < {before}{concerned} ORDER BY {expiry} \
+             LIMIT {rows}) AND +{expiry} < {before}"
+        )
+    }
+}
+
+/// Purges what has had its day; the number of rows that were concerned.
+///
+/// # Errors
+/// Only the database's.
+pub async fn run(store: &Store, now: Timestamp) -> Result<usize, Error> {
+    let mut total = in_batches(store, |tx, rows| super::change::purge(tx, rows as i64)).await?;
+    for rule in RULES {
+        let step = move |tx: &mut Tx<'_>, rows| Ok(sql_query(rule.statement(now, rows)).execute(&mut **tx)?);
+        total += in_batches(store, step).await?;
     }
     Ok(total)
+}
+
+/// Runs a step, which is told how many rows it may touch and says how many it did, until it finds no more.
+async fn in_batches<F>(store: &Store, step: F) -> Result<usize, Error>
+where
+    F: Fn(&mut Tx<'_>, usize) -> Result<usize, Error> + Copy + Send + 'static,
+{
+    let (mut total, mut most) = (0, FIRST);
+    loop {
+        let begun = Instant::now();
+        let rows = store.write(move |tx| step(tx, most)).await?;
+        total += rows;
+        if rows < most {
+            return Ok(total);
+        }
+        let took = begun.elapsed();
+        if took > GOAL * 2 {
+            most = (most / 2).max(ROWS.0);
+        } else if took < GOAL / 2 {
+            most = (most * 2).min(ROWS.1);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }

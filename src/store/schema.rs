@@ -48,6 +48,42 @@ diesel::table! {
         target_id -> Nullable<Text>,
         changes -> Text,
         occurrences -> BigInt,
+        position -> Nullable<BigInt>,
+        hash -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    audit_seal (id) {
+        id -> BigInt,
+        position -> BigInt,
+        hash -> Text,
+        holder -> Nullable<Text>,
+        held_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_key (kid) {
+        kid -> Text,
+        sealed_private -> Text,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_checkpoint (position) {
+        position -> BigInt,
+        at -> BigInt,
+        token -> Text,
+    }
+}
+
+diesel::table! {
+    audit_cut (position) {
+        position -> BigInt,
+        at -> BigInt,
+        token -> Text,
     }
 }
 
@@ -359,6 +395,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     identity,
     role_generation,
     audit_event,
+    audit_seal,
+    audit_key,
+    audit_checkpoint,
+    audit_cut,
     idempotency,
     principal,
     role,

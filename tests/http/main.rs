@@ -6,6 +6,8 @@ mod support;
 
 mod appserver;
 mod attacks;
+mod audit_chain;
+mod backup;
 mod commands;
 mod graph;
 mod iam;
@@ -18,6 +20,8 @@ mod pages;
 mod permissions;
 mod program;
 mod races;
+mod retention;
 mod sendings;
 mod server;
 mod stage;
+mod upgrade;

@@ -24,6 +24,15 @@ impl Database {
         }
     }
 
+    /// A database on the PostgreSQL server with nothing in it; none where the tests run on the embedded database.
+    pub fn empty() -> Option<Database> {
+        let admin = std::env::var("KEYWARD_TEST_POSTGRES").ok().filter(|admin| !admin.is_empty())?;
+        let name = format!("keyward_test_{}", uuid::Uuid::new_v4().simple());
+        let mut conn = PgConnection::establish(&admin).unwrap();
+        sql_query(format!("CREATE DATABASE {name} TEMPLATE template0")).execute(&mut conn).unwrap();
+        Some(Database { url: named(&admin, &name), dropped_at: Some((admin, name)) })
+    }
+
     /// Its URL, as the configuration has it.
     pub fn url(&self) -> &str {
         &self.url

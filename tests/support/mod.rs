@@ -122,6 +122,13 @@ impl TestApp {
         Box::pin(TestApp::start(config, database, directory, clock)).await
     }
 
+    /// Ends the server and what it does in the background; its parts are still there.
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop(true).await;
+        }
+    }
+
     /// Another server on the same database, with the same clock. The database goes with the first one.
     pub async fn twin(&self) -> TestApp {
         Box::pin(TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone())).await

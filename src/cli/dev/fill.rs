@@ -134,7 +134,7 @@ mod tests {
             let found = app.store.read(move |conn| store::refresh_token::find(conn, &hash)).await.unwrap();
             assert!(found.unwrap().expires_at > now);
         }
-        let purged = purge::run(&app.store, now, app.config.iam.audit_retention).await.unwrap();
+        let purged = purge::run(&app.store, now).await.unwrap();
         assert_eq!(purged, 30, "what is to be purged is, and nothing else");
     }
 }

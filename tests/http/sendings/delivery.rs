@@ -188,7 +188,7 @@ async fn what_a_mail_says_is_nowhere_to_be_read() {
     assert_eq!(status(&api, &id).await["status"], "cancelled");
     // for as long as it is kept it can be looked up
     app.advance(std::time::Duration::from_secs(91 * 86_400));
-    keyward::store::purge::run(&app.app.store, app.now(), app.app.config.iam.audit_retention).await.unwrap();
+    keyward::store::purge::run(&app.app.store, app.now()).await.unwrap();
     let id = id.clone();
     assert!(app.app.store.read(move |conn| keyward::store::sending::find(conn, &id)).await.unwrap().is_none());
 }
