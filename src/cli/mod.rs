@@ -21,6 +21,7 @@ pub mod export;
 pub mod file;
 pub mod healthcheck;
 pub mod key;
+pub mod log_level;
 pub mod mail;
 pub mod migrate;
 pub mod out;
@@ -72,6 +73,8 @@ enum Command {
     Mail(mail::MailCommand),
     /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Make the running server log more or less, until it is started anew
+    LogLevel(log_level::LogLevelArgs),
     /// Manage clients
     #[command(subcommand)]
     Client(client::ClientCommand),
@@ -136,16 +139,17 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate(args) => migrate::run(&args).await,
         Command::Backup(args) => backup::run(args).await,
         Command::Restore(args) => restore::run(args).await,
-        Command::Key(command) => key::run(command).await,
+        Command::Key(command) => Box::pin(key::run(command)).await,
         Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::LogLevel(args) => log_level::run(&args),
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
         Command::Role(command) => role::run(command).await,
         Command::Export(args) => export::run(args).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Audit(command) => audit::run(command).await,
-        Command::Dev(command) => dev::run(command).await,
+        Command::Dev(command) => Box::pin(dev::run(command)).await,
     }
 }
 
