@@ -207,7 +207,7 @@ async fn make_people(app: &App, now: Timestamp, file: &mut impl Write) -> anyhow
 /// Whether a row is among the `known` that are written down, which are spread over all of them.
 fn is_told(row: u64, of: u64, known: u64) -> bool {
     let step = (of / known.max(1)).max(1);
-    row % step == 0 && row / step < known
+    row.is_multiple_of(step) && row / step < known
 }
 
 fn grant(client: &str, principal: &Principal, session: Option<&str>, scope: &str, now: Timestamp) -> Grant {
