@@ -12,7 +12,8 @@ use crate::{
     keys::{KeyRing, MasterKey, Sealer},
     ldap::Ldap,
     mail::Mailer,
-    model::{key::SigningAlgorithm, time::Timestamp},
+    metrics::Metrics,
+    model::{grant_type::GrantType, key::SigningAlgorithm, time::Timestamp},
     store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
 };
 
@@ -47,6 +48,8 @@ pub struct Parts {
     pub access: AccessCache,
     /// Whose activity was noted of late.
     pub activity: ActivityCache,
+    /// What is counted and measured.
+    pub metrics: Metrics,
 }
 
 /// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
@@ -132,7 +135,26 @@ impl App {
         let mail = Mailer::new(&config, seals.mail.clone())?;
         let keys = ArcSwap::from_pointee(keys);
         let (access, activity) = (AccessCache::default(), ActivityCache::default());
-        Ok(App(Arc::new(Parts { config, store, keys, clock, hasher, fetch, mail, ldap, seals, access, activity })))
+        let mut metrics = Metrics::new(&GrantType::ALL.map(GrantType::as_str), store.backend());
+        store.register(metrics.registry());
+        hasher.register(metrics.registry());
+        mail.register(metrics.registry());
+        access.register(&metrics.caches);
+        fetch.register(&metrics.caches);
+        Ok(App(Arc::new(Parts {
+            config,
+            store,
+            keys,
+            clock,
+            hasher,
+            fetch,
+            mail,
+            ldap,
+            seals,
+            access,
+            activity,
+            metrics,
+        })))
     }
 
     /// Makes what a server needs besides, where the issuer is the one that people reach it by: the built-in client of the

@@ -27,6 +27,7 @@
 //! | [`ldap`] | a directory that is asked whether a password is right |
 //! | [`fetch`] | outgoing requests that cannot be turned on the inside of the network |
 //! | [`config`] | the one table of options |
+//! | [`metrics`] | what is counted and measured, for Prometheus |
 //! | [`model`] | values that cannot be wrong: scopes, permissions, redirect URIs, secrets, times |
 //!
 //! `tests/architecture.rs` fails on an import against this direction. Only handlers name [`app::App`]; below them a
@@ -134,6 +135,7 @@ pub mod keys;
 pub mod ldap;
 pub mod mail;
 pub mod me;
+pub mod metrics;
 pub mod model;
 pub mod oauth;
 pub mod openapi;

@@ -13,7 +13,7 @@ use std::{
 /// The faces. None of them imports another: what two of them share moves down into `web`.
 const FACES: [&str; 7] = ["oauth", "iam", "me", "graph", "sendings", "appserver", "pages"];
 
-/// What a room may import besides itself and the house's values, `model`. `FACES` stands for all of them.
+/// What a room may import besides itself, the house's values, `model`, and what it counts with, `metrics`. `FACES` stands for all of them.
 const TABLE: [(&[&str], &[&str]); 11] = [
     (&["main"], &["cli"]),
     (
@@ -71,8 +71,8 @@ const TABLE: [(&[&str], &[&str]); 11] = [
     (&["fetch", "hasher", "ldap", "telemetry"], &["config"]),
 ];
 
-/// What imports nothing but `model`, and `model`, which imports nothing.
-const LOWEST: [&str; 5] = ["store", "keys", "config", "clock", "model"];
+/// What imports nothing but `model` and `metrics`, and those two, which import nothing.
+const LOWEST: [&str; 6] = ["store", "keys", "config", "clock", "metrics", "model"];
 
 /// What may lie at the top, besides files whose name begins with a dot and what is ignored.
 const TOP: [&str; 10] =
@@ -160,10 +160,11 @@ fn imported(code: &str, root: &str) -> BTreeSet<String> {
 
 fn allowed(room: &str) -> Option<BTreeSet<&'static str>> {
     if LOWEST.contains(&room) {
-        return Some(if room == "model" { BTreeSet::new() } else { BTreeSet::from(["model"]) });
+        let values = BTreeSet::from(["model", "metrics"]);
+        return Some(if values.contains(room) { BTreeSet::new() } else { values });
     }
     let (_, below) = TABLE.iter().find(|(rooms, _)| rooms.contains(&room))?;
-    let mut allowed = BTreeSet::from(["model"]);
+    let mut allowed = BTreeSet::from(["model", "metrics"]);
     for name in *below {
         if *name == "FACES" { allowed.extend(FACES) } else { allowed.extend([*name]) }
     }

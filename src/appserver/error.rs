@@ -100,7 +100,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// An error for a program.
 #[derive(Debug)]
 pub struct AppserverError {
-    code: Code,
+    pub(super) code: Code,
     message: String,
     retry_after: Option<Duration>,
     cause: Option<store::Error>,

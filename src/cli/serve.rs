@@ -1,6 +1,6 @@
 //! `keyward serve`.
 
-use std::io;
+use std::{io, time::Duration};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,18 +34,21 @@ pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let setup = first_link(&app).await?;
     let banner = banner(&app.config, &listeners, &setup);
 
-    let mut stop = Signals::new()?;
+    let (mut stop, delay) = (Signals::new()?, app.config.shutdown_delay);
     let mut running = server::start(app, listeners)?;
     out::print(&banner);
-    tokio::select! {
+    let signal = tokio::select! {
         ended = running.ended() => {
             ended?;
             anyhow::bail!("the server ended by itself");
         }
-        name = stop.received() => tracing::info!("{name}: finishing the requests that have begun"),
-    }
+        name = stop.received() => name,
+    };
+    tracing::info!("{signal}: finishing the requests that have begun");
+    running.drain();
+    let delay = if signal == "SIGTERM" { delay } else { Duration::ZERO };
     tokio::select! {
-        () = running.stop(true) => tracing::info!("stopped"),
+        () = async { tokio::time::sleep(delay).await; running.stop(true).await } => tracing::info!("stopped"),
         name = stop.received() => tracing::info!("{name} again: stopped at once"),
     }
     Ok(())
@@ -99,6 +102,9 @@ fn banner(config: &Config, listeners: &server::Listeners, setup: &SetupLink) -> 
         addresses.join(", "),
         config.database()
     );
+    if let Some(address) = listeners.metrics_address() {
+        banner.push_str(&format!("  metrics:  http://{address}/metrics\n"));
+    }
     match setup {
         SetupLink::Done => {}
         SetupLink::New(link) => banner.push_str(&format!(

@@ -106,7 +106,7 @@ impl Layers {
                 Some(key) => {
                     self.given.insert(key, (Raw::Text(value.clone()), origin));
                 }
-                None if is_foreign(name) => {}
+                None if is_foreign(name, value) => {}
                 None => {
                     // without the prefix, which would make all of them alike
                     let bare = |variable: &str| variable.trim_start_matches("KEYWARD_").to_owned();
@@ -181,11 +181,11 @@ impl Visitor for Apply<'_> {
 }
 
 /// Variables that are not options: the path of the file, the token of commands that go to a server, the switches of
-/// tests, and what Kubernetes tells every container of a service that is called "keyward".
-fn is_foreign(variable: &str) -> bool {
-    let prefixes = ["KEYWARD_TEST_", "KEYWARD_SERVICE_", "KEYWARD_PORT_"];
-    matches!(variable, "KEYWARD_CONFIG" | "KEYWARD_TOKEN" | "KEYWARD_PORT")
-        || prefixes.iter().any(|p| variable.starts_with(p))
+/// tests, and what Kubernetes tells every container of services whose names begin with "keyward".
+fn is_foreign(variable: &str, value: &str) -> bool {
+    let service = ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"].iter().any(|part| variable.contains(part))
+        || variable.ends_with("_PORT") && value.contains("://");
+    matches!(variable, "KEYWARD_CONFIG" | "KEYWARD_TOKEN") || variable.starts_with("KEYWARD_TEST_") || service
 }
 
 /// The key under which a secret is given as the name of a file.

@@ -32,7 +32,7 @@ pub use database::{DatabaseTarget, DatabaseUrl};
 pub use fault::{ConfigErrors, Fault, Origin, Origins};
 pub use options::{
     Appserver, Bootstrap, Branding, Config, Fetch, HeaderField, Keys, Ldap, Limits, Log, LogFormat, Login, Mail,
-    MailSecurity, Passwords, Sessions, Tokens,
+    MailSecurity, Metrics, Passwords, Sessions, Tokens,
 };
 
 use fault::Report;

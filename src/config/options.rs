@@ -56,6 +56,10 @@ options! {
         /// How many threads answer requests, from 1 to 1024.
         workers: Option<usize> = None, shown "the number of cores";
 
+        /// How long a server that was told to stop by SIGTERM still takes requests, so that a balancer sees that it is not
+        /// ready any more before it closes its listeners.
+        shutdown_delay: Duration = seconds(1), within seconds(0)..=minutes(10);
+
         /// How long a stopping server waits for the requests that it has begun, and then for the SMTP server's word on
         /// mails that are under way.
         shutdown_timeout: Duration = seconds(30), within seconds(0)..=minutes(10);
@@ -201,6 +205,13 @@ options! {
 
         /// `text` for people, `json` for machines.
         format: LogFormat = LogFormat::Text;
+    }
+
+    /// What is counted and measured, for Prometheus.
+    [metrics] Metrics {
+        /// The address at which `GET /metrics` is answered, such as `127.0.0.1:9464`: to whoever reaches it, without asking
+        /// who that is, so it must not be a public one.
+        listen: Option<SocketAddr> = None, shown "not set: nothing is shown";
     }
 
     /// How administrators' programs work with the server.

@@ -263,6 +263,11 @@ fn a_misspelt_variable_is_refused_with_the_likely_one() {
         ]);
     // Kubernetes describes a service called "keyward" to every container beside it
     nothing().env("KEYWARD_SERVICE_HOST", "10.0.0.1").env("KEYWARD_PORT", "tcp://10.0.0.1:80").loaded();
+    nothing()
+        .env("KEYWARD_POSTGRES_SERVICE_HOST", "10.0.0.2")
+        .env("KEYWARD_POSTGRES_PORT", "tcp://10.0.0.2:5432")
+        .loaded();
+    nothing().env("KEYWARD_POSTGRES_PORT_5432_TCP_ADDR", "10.0.0.2").loaded();
     nothing().env("KEYWARD_SERVICE_PORT_HTTP", "80").env("KEYWARD_PORT_80_TCP_PORT", "80").loaded();
     // what commands present to a server is no option of one
     nothing().env("KEYWARD_TOKEN", "x").loaded();

@@ -36,6 +36,12 @@ fn network(config: &mut Config, report: &mut Report) {
         report.complain(&["listen"], "expected at least one address and port such as 127.0.0.1:8080");
     }
     threads("workers", config.workers, report);
+    if let Some(address) =
+        config.metrics.listen.filter(|address| address.port() != 0 && config.listen.contains(address))
+    {
+        report
+            .complain(&["metrics.listen", "listen"], format!("got {address} for both, expected an address of its own"));
+    }
 
     match (&config.tls_certificate, &config.tls_key) {
         (Some(_), None) => report.complain(&["tls_certificate", "tls_key"], "expected tls_key with it"),

@@ -13,7 +13,10 @@ use std::{
 use serde_json::Value;
 
 use super::{FetchError, Fetcher};
-use crate::model::time::Timestamp;
+use crate::{
+    metrics::{CacheCounts, Caches},
+    model::time::Timestamp,
+};
 
 /// How long a set serves without being asked for again.
 const FRESH: Duration = Duration::from_secs(300);
@@ -27,7 +30,8 @@ const MOST: usize = 1000;
 /// The key sets by their `jwks_uri`.
 #[derive(Debug, Default)]
 pub struct JwksCache {
-    entries: Mutex<HashMap<String, Arc<Entry>>>,
+    entries: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
+    counts: CacheCounts,
 }
 
 #[derive(Debug)]
@@ -58,8 +62,10 @@ impl JwksCache {
     ) -> Result<Arc<Value>, FetchError> {
         let entry = self.entry(uri, now);
         if let Some(answer) = entry.answer(now, need_kid) {
+            self.counts.hit();
             return answer;
         }
+        self.counts.miss();
         let (fetcher, uri, kid) = (fetcher.clone(), uri.to_owned(), need_kid.map(str::to_owned));
         // A task of its own: a caller who hangs up neither stops the fetch nor makes it be forgotten
         let flight = tokio::spawn(async move {
@@ -73,6 +79,12 @@ impl JwksCache {
             }
         });
         flight.await.unwrap_or_else(|error| Err(FetchError::Connection(error.to_string())))
+    }
+
+    /// Shows the cache among the others.
+    pub(super) fn register(&self, caches: &Caches) {
+        let entries = self.entries.clone();
+        caches.add("client_keys", &self.counts, move || lock(&entries).len() as u64);
     }
 
     fn entry(&self, uri: &str, now: Timestamp) -> Arc<Entry> {

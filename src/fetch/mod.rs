@@ -10,7 +10,7 @@ use reqwest::{Response, Url, header, redirect};
 use serde_json::Value;
 use url::Host;
 
-use crate::{config, model::time::Timestamp};
+use crate::{config, metrics::Caches, model::time::Timestamp};
 
 pub mod address;
 pub mod error;
@@ -97,6 +97,11 @@ impl Fetcher {
     /// `kid` is the key that is looked for: a set without it is asked for again, now and then.
     pub async fn client_keys(&self, uri: &str, now: Timestamp, kid: Option<&str>) -> Result<Arc<Value>, FetchError> {
         self.key_sets.keys(self, uri, now, kid).await
+    }
+
+    /// Shows the cache of key sets among the others.
+    pub fn register(&self, caches: &Caches) {
+        self.key_sets.register(caches);
     }
 }
 

@@ -21,6 +21,7 @@ mod argon;
 
 use crate::{
     config::Passwords,
+    metrics::{Counters, Gauge, Histogram, Registry},
     model::{password::MAX_LENGTH, secret::random_text},
 };
 use argon::{Memory, OutOfMemory};
@@ -67,8 +68,22 @@ impl Hasher {
             deadline: config.hash_deadline,
             max_threads: config.hash_threads.unwrap_or_else(cores),
             idle: IDLE,
+            numbers: Numbers::default(),
         };
         Hasher(Arc::new(Pool { params, queue: Arc::new(queue) }))
+    }
+
+    /// Adds what is counted here to the names that can be read.
+    pub fn register(&self, registry: &mut Registry) {
+        let Numbers { waiting, wait, work, refused } = self.0.queue.numbers.clone();
+        registry.register("keyward_password_hashes_waiting", "Hashes that wait for a thread", waiting);
+        registry.register("keyward_password_hash_wait_seconds", "Time that hashes waited for a thread", wait);
+        registry.register("keyward_password_hash_seconds", "Time that computing a hash took", work);
+        registry.register(
+            "keyward_password_hash_refusals",
+            "Hashes that were not computed: too many waited, or they had waited too long",
+            refused,
+        );
     }
 
     /// Hashes a password; the PHC string to store. What is too long to be accepted as a password gets a hash that
@@ -144,6 +159,27 @@ struct Queue {
     deadline: Duration,
     max_threads: usize,
     idle: Duration,
+    numbers: Numbers,
+}
+
+/// What is counted and measured.
+#[derive(Clone)]
+struct Numbers {
+    waiting: Gauge,
+    wait: Histogram,
+    work: Histogram,
+    refused: Counters<1>,
+}
+
+impl Default for Numbers {
+    fn default() -> Numbers {
+        Numbers {
+            waiting: Gauge::default(),
+            wait: Histogram::of_times(),
+            work: Histogram::of_times(),
+            refused: Counters::new(["reason"], [["full"], ["late"]]),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -152,6 +188,16 @@ struct State {
     threads: usize,
     waiting: usize,
     closed: bool,
+    /// How long a hash takes of late.
+    lately: Duration,
+}
+
+impl State {
+    /// How long one that comes now is likely to wait.
+    fn likely_wait(&self, threads: usize) -> Duration {
+        let before = u32::try_from(self.jobs.len()).unwrap_or(u32::MAX);
+        self.lately.saturating_mul(before) / u32::try_from(threads.max(1)).unwrap_or(u32::MAX)
+    }
 }
 
 impl Queue {
@@ -161,10 +207,14 @@ impl Queue {
 
     fn push(self: &Arc<Queue>, job: Job) -> Result<(), Busy> {
         let mut state = self.state();
-        if state.jobs.len() >= self.capacity {
+        // told at once, instead of after having waited in vain
+        let late = state.likely_wait(self.max_threads) > self.deadline;
+        if late || state.jobs.len() >= self.capacity {
+            self.numbers.refused.count([if late { "late" } else { "full" }]);
             return Err(BUSY);
         }
         state.jobs.push_back((Instant::now(), job));
+        self.numbers.waiting.set(state.jobs.len() as i64);
         if state.jobs.len() > state.waiting && state.threads < self.max_threads {
             let queue = self.clone();
             let spawned = std::thread::Builder::new().name("keyward-hasher".to_owned()).spawn(move || queue.work());
@@ -188,13 +238,21 @@ impl Queue {
     fn work(&self) {
         let mut memory = Memory::default();
         while let Some((queued, job)) = self.next() {
-            if queued.elapsed() > self.deadline {
+            let waited = queued.elapsed();
+            self.numbers.wait.time(waited);
+            if waited > self.deadline {
+                self.numbers.refused.count(["late"]);
                 continue;
             }
+            let begun = Instant::now();
             if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
                 // Its caller is told that nothing came of it; the thread is still needed.
                 memory = Memory::default();
             }
+            let took = begun.elapsed();
+            self.numbers.work.time(took);
+            let lately = &mut self.state().lately;
+            *lately = if lately.is_zero() { took } else { (*lately * 7 + took) / 8 };
         }
     }
 
@@ -205,7 +263,9 @@ impl Queue {
         let mut state = self.state();
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match state.jobs.pop_front() {
+            let job = state.jobs.pop_front();
+            self.numbers.waiting.set(state.jobs.len() as i64);
+            match job {
                 Some(job) if !state.closed => return Some(job),
                 None if !state.closed && !left.is_zero() => {}
                 _ => {

@@ -64,6 +64,19 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// One word, for statistics.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Authenticated { password_temporary: true, .. } => "temporary_password",
+            Outcome::Authenticated { password_temporary: false, .. } => "signed_in",
+            Outcome::Refused => "refused",
+            Outcome::Throttled { .. } => "throttled",
+            Outcome::Busy { .. } => "busy",
+        }
+    }
+}
+
 /// Checks username and password.
 ///
 /// # Errors
@@ -112,14 +125,28 @@ async fn decide(
     if !may_sign_in(&principal, now) {
         return Ok(Outcome::Refused);
     }
-    let Some(mut principal) = admit(store, now, principal.id, hash.clone(), allowed).await? else {
-        return Ok(Outcome::Refused);
-    };
+    let admitted = admit(store, now, principal.id, hash.clone(), allowed.clone()).await;
+    if admitted.is_err() {
+        give_back(store.clone(), now, allowed);
+    }
+    let Some(mut principal) = admitted? else { return Ok(Outcome::Refused) };
     if verdict.outdated {
         let renewed = rehash(store, hasher, principal.id.clone(), hash, password).await;
         principal.password_hash = renewed.or(principal.password_hash);
     }
     Ok(Outcome::Authenticated { password_temporary: principal.password_temporary, principal })
+}
+
+/// Takes back a guess that was right, but could not be said to be so since the database did not answer: it will again.
+fn give_back(store: Store, now: Timestamp, allowed: Allowed) {
+    tokio::spawn(async move {
+        for seconds in [1, 2, 4, 8, 16] {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            if throttle::withdraw(&store, now, allowed.clone()).await.is_ok() {
+                return;
+            }
+        }
+    });
 }
 
 /// What a username is looked up as. What cannot be one is looked up too, as something that nobody is called.

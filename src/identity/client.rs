@@ -21,17 +21,38 @@ pub async fn by_secret(
     secret: &str,
     now: Timestamp,
 ) -> Result<Option<(Arc<KnownClient>, ClientSecret)>, store::Error> {
-    let found = store.client(id).await?;
     let presented = SecretHash::of(secret);
-    let Some(client) = found else { return Ok(None) };
+    let Some(client) = store.client(id).await? else { return Ok(None) };
+    if let Some(proof) = proof(&client, &presented, now) {
+        return Ok(Some((client, proof)));
+    }
+    store.doubt(id);
+    let Some(client) = store.client(id).await? else { return Ok(None) };
+    Ok(proof(&client, &presented, now).map(|proof| (client, proof)))
+}
+
+/// The client's secret that this is, unless it has expired or the client is suspended.
+fn proof(client: &KnownClient, presented: &SecretHash, now: Timestamp) -> Option<ClientSecret> {
     // every secret is compared, so that time does not tell which one it was
     let proof = client
         .secrets
         .iter()
         .filter(|secret| secret.expires_at.is_none_or(|expires| now < expires))
-        .fold(None, |proof, secret| if secret.hash.matches(&presented) { Some(secret) } else { proof });
-    let proof = proof.filter(|_| client.suspended_at.is_none()).cloned();
-    Ok(proof.map(|proof| (client, proof)))
+        .fold(None, |proof, secret| if secret.hash.matches(presented) { Some(secret) } else { proof });
+    proof.filter(|_| client.suspended_at.is_none()).cloned()
+}
+
+/// The client with this id, if it is not suspended.
+///
+/// # Errors
+/// The database cannot be asked.
+pub async fn active(store: &Store, id: &str) -> Result<Option<Arc<KnownClient>>, store::Error> {
+    let Some(client) = store.client(id).await? else { return Ok(None) };
+    if client.suspended_at.is_none() {
+        return Ok(Some(client));
+    }
+    store.doubt(id);
+    Ok(store.client(id).await?.filter(|client| client.suspended_at.is_none()))
 }
 
 /// Writes down that a secret has worked, once in a while and beside the answer, which does not wait for it.

@@ -21,6 +21,7 @@ use tokio::sync::{Notify, watch};
 use crate::{
     config::{self, Config},
     keys::Sealer,
+    metrics::{Counters, Registry},
     model::email,
     store::sending::NewSending,
 };
@@ -49,6 +50,8 @@ struct Parts {
     transport: Option<Transport>,
     wake: Notify,
     stopping: watch::Sender<bool>,
+    /// What became of attempts.
+    attempts: Counters<1>,
 }
 
 impl Mailer {
@@ -72,7 +75,14 @@ impl Mailer {
             transport,
             wake: Notify::new(),
             stopping: watch::channel(false).0,
+            attempts: Counters::new(["outcome"], [["sent"], ["retry"], ["failed"]]),
         })))
+    }
+
+    /// Adds what is counted here to the names that can be read.
+    pub fn register(&self, registry: &mut Registry) {
+        let help = "Attempts of this server to deliver a mail, by what became of them";
+        registry.register("keyward_mail_attempts", help, self.0.attempts.clone());
     }
 
     /// Whether mail is sent at all.

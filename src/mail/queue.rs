@@ -185,6 +185,11 @@ impl Worker<'_> {
             (Err(Failure { permanent: false, message }), Some(delay)) => Noted::Retry(message, now + jittered(*delay)),
             (Err(failure), _) => Noted::Failed(failure.message),
         };
+        self.mailer.0.attempts.count([match &noted {
+            Noted::Sent => "sent",
+            Noted::Retry(..) => "retry",
+            Noted::Failed(_) => "failed",
+        }]);
         // recipients are in the record, where permissions guard them, not in the log
         let id = &claimed.id;
         match &noted {

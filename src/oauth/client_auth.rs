@@ -158,8 +158,7 @@ async fn by_secret(
 }
 
 async fn public(app: &App, id: String) -> Result<Arc<KnownClient>, OAuthError> {
-    let client = app.store.client(&id).await?;
-    let client = client.filter(|client| client.suspended_at.is_none()).ok_or_else(unproven)?;
+    let client = client::active(&app.store, &id).await?.ok_or_else(unproven)?;
     if !client.is_public() {
         return Err(invalid(format!("expected client authentication by {}, got none", client.auth_method.as_str())));
     }
@@ -184,8 +183,7 @@ async fn by_assertion(
     }
     // nothing that cannot be a client's id reaches the database
     let subject = id::client(&subject).map_err(|e| invalid(format!("client_assertion: sub: {e}")))?;
-    let client = app.store.client(&subject).await?;
-    let client = client.filter(|client| client.suspended_at.is_none()).ok_or_else(unproven)?;
+    let client = client::active(&app.store, &subject).await?.ok_or_else(unproven)?;
     if client.auth_method != AuthMethod::PrivateKeyJwt {
         return Err(unproven());
     }

@@ -7,7 +7,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use crate::{hasher::Busy, store, web::request::request_id};
+use crate::{hasher::Busy, metrics::ErrorCode, store, web::request::request_id};
 
 /// The codes of errors that programs act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,6 +142,7 @@ impl OAuthError {
         let mut response = HttpResponse::build(self.status.unwrap_or_else(|| self.code.status()));
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         response.insert_header((header::PRAGMA, "no-cache"));
+        response.extensions_mut().insert(ErrorCode(self.code.as_str()));
         match self.challenge {
             Some(Challenge::Basic) => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Basic realm=\"clients\", charset=\"UTF-8\""));

@@ -19,9 +19,12 @@ use crate::{
 /// Why a page cannot do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
-    /// The posted form cannot be read: too long, of another type, or not UTF-8.
+    /// The posted form cannot be read: of another type, or not UTF-8.
     #[error("the form cannot be read")]
     Form,
+    /// The posted form has more bytes than are read.
+    #[error("the form is too long")]
+    TooLong,
     /// The sealed request was not sealed here, or was altered.
     #[error("the sealed request cannot be opened")]
     Request,
@@ -49,6 +52,14 @@ pub fn or_page(app: &App, req: &HttpRequest, answer: Result<HttpResponse, PageEr
             StatusCode::BAD_REQUEST,
             "This form could not be read",
             &["What was sent is not what this page's form sends. Go back and try again."],
+            Vec::new(),
+        ),
+        PageError::TooLong => error_page(
+            app,
+            req,
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "This form is too long",
+            &["More was sent than this page's form can need. Go back and try again with less."],
             Vec::new(),
         ),
         PageError::Request => error_page(

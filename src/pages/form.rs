@@ -73,7 +73,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// Reads a posted form of at most `limit` bytes.
 ///
 /// # Errors
-/// [`PageError::Form`] if it is too long, of another type, or not UTF-8.
+/// [`PageError::TooLong`], or [`PageError::Form`] if it is of another type or not UTF-8.
 pub async fn read(req: &HttpRequest, payload: Payload, limit: usize) -> Result<Fields, PageError> {
     let content_type = req.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = content_type.split(';').next().unwrap_or("").trim();
@@ -82,7 +82,8 @@ pub async fn read(req: &HttpRequest, payload: Payload, limit: usize) -> Result<F
     }
     let body: web::Bytes = match payload.to_bytes_limited(limit).await {
         Ok(Ok(body)) => body,
-        Ok(Err(_)) | Err(_) => return Err(PageError::Form),
+        Ok(Err(_)) => return Err(PageError::Form),
+        Err(_) => return Err(PageError::TooLong),
     };
     Fields::parse(&body).ok_or(PageError::Form)
 }

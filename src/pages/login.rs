@@ -126,7 +126,9 @@ async fn sign_in(visit: &Visit<'_>, login: Waiting, fields: &Fields) -> Result<H
         return Ok(login.answer(visit, StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let persistent = fields.has("stay_signed_in");
-    match visit.authenticate(username, password).await? {
+    let outcome = visit.authenticate(username, password).await?;
+    visit.app.metrics.sign_ins.count(["page", outcome.as_str()]);
+    match outcome {
         Outcome::Authenticated { principal, password_temporary: true } => {
             Ok(replace_password(visit, &login, &principal, persistent))
         }

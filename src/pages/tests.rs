@@ -587,7 +587,7 @@ async fn what_is_no_form_of_ours_is_answered_with_a_page() {
     assert_eq!(browser.send(form("username=a&unknown=1")).await.status, StatusCode::FORBIDDEN);
     let long = "a=".to_owned() + &"x".repeat(70_000);
     let long = form("").set_payload(long);
-    assert_eq!(browser.send(long).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(browser.send(long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
     let json = TestRequest::post().uri("/login").set_json(["x"]);
     assert!(browser.send(json).await.has("#request-id"));
     let put = browser.send(TestRequest::default().method(Method::PUT).uri("/login")).await;

@@ -14,16 +14,25 @@ const BACKLOG: i32 = 1024;
 
 /// Sockets that listen, for a server that does not answer yet.
 #[derive(Debug)]
-pub struct Listeners(Vec<TcpListener>);
+pub struct Listeners {
+    public: Vec<TcpListener>,
+    metrics: Option<TcpListener>,
+}
 
 impl Listeners {
-    /// The addresses; where port 0 was asked for, with the port that the system chose.
+    /// The addresses for everybody; where port 0 was asked for, with the port that the system chose.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.public.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    pub(super) fn into_sockets(self) -> Vec<TcpListener> {
-        self.0
+    /// The address for what is counted and measured, likewise.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
+    }
+
+    /// Those for everybody, and the one for what is counted and measured.
+    pub(super) fn into_sockets(self) -> (Vec<TcpListener>, Option<TcpListener>) {
+        (self.public, self.metrics)
     }
 }
 
@@ -33,19 +42,21 @@ impl Listeners {
 /// One of the configured addresses cannot be listened on; the message says which.
 pub fn bind(config: &Config) -> io::Result<Listeners> {
     let addresses = config.listen_addresses();
-    let mut listeners = Vec::new();
+    let mut public = Vec::new();
+    let failed =
+        |address, error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
     for &(address, mandatory) in &addresses {
         // The IPv6 wildcard takes IPv4 along, unless somebody else listens there.
         let taken = addresses.iter().any(|(other, _)| other.is_ipv4() && other.port() == address.port());
         match listen(address, taken) {
-            Ok(listener) => listeners.push(listener),
-            Err(error) if mandatory => {
-                return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")));
-            }
+            Ok(listener) => public.push(listener),
+            Err(error) if mandatory => return Err(failed(address, error)),
             Err(error) => tracing::debug!(%address, %error, "not listening on the IPv6 twin"),
         }
     }
-    Ok(Listeners(listeners))
+    let listen_apart = |address| listen(address, false).map_err(|error| failed(address, error));
+    let metrics = config.metrics.listen.map(listen_apart).transpose()?;
+    Ok(Listeners { public, metrics })
 }
 
 fn listen(address: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {

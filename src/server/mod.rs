@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod listen;
+mod metrics;
 mod tls;
 
 pub use listen::{Listeners, bind};
@@ -45,11 +46,15 @@ const MAX_HEAD: usize = 65_536;
 pub struct Running {
     /// The addresses on which it answers.
     pub addresses: Vec<SocketAddr>,
+    /// The one at which it tells what is counted and measured.
+    pub metrics_address: Option<SocketAddr>,
     /// The framework's handle.
     pub handle: ServerHandle,
     draining: health::Draining,
     refusals: (refusals::Refusals, App),
     server: Option<JoinHandle<io::Result<()>>>,
+    /// Answers until nothing else does any more.
+    metrics: Option<ServerHandle>,
     /// Ends by itself once the mailer was told to stop.
     mail: Option<JoinHandle<()>>,
     background: Vec<JoinHandle<()>>,
@@ -80,6 +85,9 @@ impl Running {
                 mail.abort();
             }
         }
+        if let Some(metrics) = self.metrics.take() {
+            metrics.stop(false).await;
+        }
     }
 
     /// Returns when the server ends by itself, which is a failure.
@@ -100,6 +108,9 @@ impl Drop for Running {
         if self.server.is_some() {
             // sends the command at once; nobody waits for the answer
             drop(self.handle.stop(false));
+        }
+        if let Some(metrics) = self.metrics.take() {
+            drop(metrics.stop(false));
         }
     }
 }
@@ -128,7 +139,8 @@ pub fn start_with(
     routes: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static,
 ) -> io::Result<Running> {
     let (tls, certificate) = tls::open(&app.config)?.unzip();
-    let addresses = listeners.addresses();
+    let (addresses, metrics_address) = (listeners.addresses(), listeners.metrics_address());
+    let (sockets, metrics_socket) = listeners.into_sockets();
     let draining = health::Draining::default();
     let timeout = app.config.shutdown_timeout.as_millis().div_ceil(1000);
 
@@ -192,7 +204,7 @@ pub fn start_with(
     if let Some(workers) = workers {
         server = server.workers(workers);
     }
-    for listener in listeners.into_sockets() {
+    for listener in sockets {
         server = match &tls {
             Some(tls) => server.listen_rustls_0_23(listener, tls.clone())?,
             None => server.listen(listener)?,
@@ -209,13 +221,15 @@ pub fn start_with(
     background.extend(certificate.map(|certificate| tokio::spawn(certificate.follow())));
     let following = app.store.follow().map_err(io::Error::other)?;
     let mail = Some(tokio::spawn(app.mail.clone().run(app.store.clone(), app.clock.clone())));
-    let refusals = (refusals, app);
+    let metrics = metrics_socket.map(|socket| metrics::start(app.clone(), socket)).transpose()?;
     Ok(Running {
         addresses,
+        metrics_address,
         handle,
         draining,
-        refusals,
+        refusals: (refusals, app),
         server: Some(tokio::spawn(server)),
+        metrics,
         mail,
         background,
         _following: following,

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use moka::sync::Cache;
 
 use super::{Conn, Error, client, client::Client, generation, identity, principal, principal::Principal};
-use crate::model::permission::Permissions;
+use crate::{
+    metrics::{CacheCounts, Caches},
+    model::permission::Permissions,
+};
 
 /// An identity's roles and what they and its own list allow.
 #[derive(Clone, Debug)]
@@ -40,7 +43,7 @@ const CAPACITY: u64 = 50_000;
 
 /// The cache. Cheap to clone.
 #[derive(Clone)]
-pub struct AccessCache(Cache<String, Compiled>);
+pub struct AccessCache(Cache<String, Compiled>, CacheCounts);
 
 #[derive(Clone)]
 struct Compiled {
@@ -50,7 +53,7 @@ struct Compiled {
 
 impl Default for AccessCache {
     fn default() -> AccessCache {
-        AccessCache(Cache::new(CAPACITY))
+        AccessCache(Cache::new(CAPACITY), CacheCounts::default())
     }
 }
 
@@ -78,6 +81,12 @@ impl AccessCache {
         })
     }
 
+    /// Shows the cache among the others.
+    pub fn register(&self, caches: &Caches) {
+        let entries = self.0.clone();
+        caches.add("access", &self.1, move || entries.entry_count());
+    }
+
     fn get(
         &self,
         conn: &mut Conn,
@@ -87,8 +96,10 @@ impl AccessCache {
         // before the rows: what is newer than its versions is only compiled once more than needed
         let Some(version) = generation::of_access(conn, id)? else { return Ok(Arc::new(compile(conn)?)) };
         if let Some(kept) = self.0.get(id).filter(|kept| kept.version == version) {
+            self.1.hit();
             return Ok(kept.access);
         }
+        self.1.miss();
         let access = Arc::new(compile(conn)?);
         self.0.insert(id.to_owned(), Compiled { version, access: access.clone() });
         Ok(access)

@@ -138,7 +138,8 @@ pub fn insert(tx: &mut Tx<'_>, event: &Event) -> Result<(), Error> {
         gathered.push(event.clone());
         return Ok(());
     }
-    diesel::insert_into(audit_event::table).values(row(event)?).execute(&mut **tx)?;
+    let row = row(event)?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(audit_event::table).values(row).execute(conn))?;
     Ok(())
 }
 

@@ -2,7 +2,9 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, from_json, grant::Details, schema::authorization_code, to_json, won};
+use super::{
+    Conn, Error, Tx, connection::per_backend, from_json, grant::Details, schema::authorization_code, to_json, won,
+};
 use crate::model::{scope::Scope, secret::SecretHash, time::Timestamp};
 
 /// How long a used code's row is kept, so that a replay is seen.
@@ -87,7 +89,7 @@ impl TryFrom<Row> for AuthorizationCode {
 /// Adds a code; its row is kept for [`KEPT`] after it expires.
 pub fn insert(tx: &mut Tx<'_>, code: &AuthorizationCode) -> Result<(), Error> {
     let purge_at = code.expires_at + KEPT;
-    diesel::insert_into(authorization_code::table)
+    per_backend!(&mut **tx, conn => diesel::insert_into(authorization_code::table)
         .values(Row {
             hash: code.hash.as_str().to_owned(),
             grant_id: code.grant_id.clone(),
@@ -105,20 +107,24 @@ pub fn insert(tx: &mut Tx<'_>, code: &AuthorizationCode) -> Result<(), Error> {
             used_at: code.used_at.map(Timestamp::millis),
             purge_at: purge_at.millis(),
         })
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
 /// The code with this hash, used or not.
 pub fn find(conn: &mut Conn, hash: &SecretHash) -> Result<Option<AuthorizationCode>, Error> {
-    let row = authorization_code::table.find(hash.as_str()).select(Row::as_select()).get_result(conn).optional()?;
+    let row = per_backend!(conn, conn => authorization_code::table
+        .find(hash.as_str())
+        .select(Row::as_select())
+        .get_result(conn))
+    .optional()?;
     row.map(AuthorizationCode::try_from).transpose()
 }
 
 /// Voids what a principal has granted to a client and the client has not redeemed yet. What is being redeemed at this
 /// moment is waited for, so that a revocation of grants afterwards finds it.
 pub fn void_of(tx: &mut Tx<'_>, principal_id: &str, client_id: &str, now: Timestamp) -> Result<usize, Error> {
-    let rows = diesel::update(
+    let rows = per_backend!(&mut **tx, conn => diesel::update(
         authorization_code::table
             // the index; the same as: not expired yet
             .filter(authorization_code::purge_at.gt((now + KEPT).millis()))
@@ -127,27 +133,26 @@ pub fn void_of(tx: &mut Tx<'_>, principal_id: &str, client_id: &str, now: Timest
             .filter(authorization_code::used_at.is_null()),
     )
     .set(authorization_code::used_at.eq(now.millis()))
-    .execute(&mut **tx)?;
+    .execute(conn))?;
     Ok(rows)
 }
 
 /// Marks a code as used; true for exactly one of all callers, whatever their number.
 pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
-    let rows =
-        diesel::update(authorization_code::table.find(hash.as_str()).filter(authorization_code::used_at.is_null()))
+    let rows = per_backend!(&mut **tx, conn => diesel::update(authorization_code::table.find(hash.as_str()).filter(authorization_code::used_at.is_null()))
             .set(authorization_code::used_at.eq(now.millis()))
-            .execute(&mut **tx)?;
+            .execute(conn))?;
     Ok(won(rows))
 }
 
 /// Makes the codes of a client worthless that nobody has redeemed yet. Rare: it looks at all codes of a day.
 pub fn spend_of_client(tx: &mut Tx<'_>, client_id: &str, now: Timestamp) -> Result<usize, Error> {
-    Ok(diesel::update(
+    Ok(per_backend!(&mut **tx, conn => diesel::update(
         authorization_code::table
             .filter(authorization_code::client_id.eq(client_id))
             .filter(authorization_code::used_at.is_null())
             .filter(authorization_code::expires_at.gt(now.millis())),
     )
     .set(authorization_code::used_at.eq(now.millis()))
-    .execute(&mut **tx)?)
+    .execute(conn))?)
 }

@@ -251,7 +251,8 @@ pub(super) fn insert_many(tx: &mut Tx<'_>, clients: &[Client]) -> Result<(), Err
 
 /// The client with this id.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Client>, Error> {
-    let row = client::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    let row =
+        per_backend!(conn, conn => client::table.find(id).select(Row::as_select()).get_result(conn)).optional()?;
     row.map(Client::try_from).transpose()
 }
 
@@ -316,11 +317,11 @@ pub fn resource_owner(conn: &mut Conn, uri: &str) -> Result<Option<String>, Erro
 
 /// The resources that a client serves.
 pub fn resources(conn: &mut Conn, client_id: &str) -> Result<Vec<String>, Error> {
-    Ok(client_resource::table
+    Ok(per_backend!(conn, conn => client_resource::table
         .filter(client_resource::client_id.eq(client_id))
         .order(client_resource::uri)
         .select(client_resource::uri)
-        .load(conn)?)
+        .load(conn))?)
 }
 
 /// The resources that each of some clients serves; clients that serve none are left out.

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, schema::client_secret, won};
+use super::{Conn, Error, Tx, connection::per_backend, schema::client_secret, won};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A client secret, without its value.
@@ -41,11 +41,11 @@ struct Row {
 
 /// The secrets of a client, expired ones included.
 pub fn of_client(conn: &mut Conn, client_id: &str) -> Result<Vec<ClientSecret>, Error> {
-    let rows = client_secret::table
+    let rows = per_backend!(conn, conn => client_secret::table
         .filter(client_secret::client_id.eq(client_id))
         .order((client_secret::created_at, client_secret::id))
         .select(Row::as_select())
-        .load(conn)?;
+        .load(conn))?;
     Ok(rows
         .into_iter()
         .map(|row| ClientSecret {

@@ -11,11 +11,11 @@ use crate::model::{scope::Scope, time::Timestamp};
 
 /// The scopes that were allowed; empty if none ever were.
 pub fn find(conn: &mut Conn, principal_id: &str, client_id: &str, redirect_host: &str) -> Result<Scope, Error> {
-    let scope: Option<String> = consent::table
+    let scope: Option<String> = per_backend!(conn, conn => consent::table
         .find((principal_id, client_id, redirect_host))
         .select(consent::scope)
-        .get_result(conn)
-        .optional()?;
+        .get_result(conn))
+    .optional()?;
     Ok(Scope::written(&scope.unwrap_or_default()))
 }
 

@@ -4,28 +4,31 @@ use diesel::prelude::*;
 
 use super::{
     Conn, Error, Tx,
+    connection::per_backend,
     schema::{generation::dsl, identity, role_generation},
 };
 
 /// The current generation.
 pub fn current(conn: &mut Conn) -> Result<i64, Error> {
-    Ok(dsl::generation.find(1).select(dsl::value).get_result(conn)?)
+    Ok(per_backend!(conn, conn => dsl::generation.find(1).select(dsl::value).get_result(conn))?)
 }
 
 pub(super) fn raise(conn: &mut Conn) -> Result<(), Error> {
-    diesel::update(dsl::generation.find(1)).set(dsl::value.eq(dsl::value + 1)).execute(conn)?;
+    per_backend!(conn, conn => diesel::update(dsl::generation.find(1))
+        .set(dsl::value.eq(dsl::value + 1))
+        .execute(conn))?;
     Ok(())
 }
 
 /// The versions of what an identity may do: its own, and that of all roles. What was compiled under the same two still
 /// holds. `None` if there is no such identity.
 pub fn of_access(conn: &mut Conn, identity_id: &str) -> Result<Option<(i64, i64)>, Error> {
-    Ok(identity::table
+    Ok(per_backend!(conn, conn => identity::table
         .inner_join(role_generation::table.on(role_generation::id.eq(1)))
         .filter(identity::id.eq(identity_id))
         .select((identity::access_version, role_generation::value))
-        .get_result(conn)
-        .optional()?)
+        .get_result(conn))
+    .optional()?)
 }
 
 /// Says that what an identity may do has changed: its roles, its list or its attributes.

@@ -4,7 +4,9 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Conn, Error, Tx, from_json,
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json,
     schema::{oauth_grant, refresh_token},
     to_json, won,
 };
@@ -99,7 +101,8 @@ impl TryFrom<Row> for Grant {
 
 /// The grant with this id.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Grant>, Error> {
-    let row = oauth_grant::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    let row =
+        per_backend!(conn, conn => oauth_grant::table.find(id).select(Row::as_select()).get_result(conn)).optional()?;
     row.map(Grant::try_from).transpose()
 }
 
@@ -122,7 +125,7 @@ pub fn clients_of_sessions(
 
 /// Adds a grant.
 pub fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), Error> {
-    diesel::insert_into(oauth_grant::table)
+    per_backend!(&mut **tx, conn => diesel::insert_into(oauth_grant::table)
         .values(Row {
             id: grant.id.clone(),
             client_id: grant.client_id.clone(),
@@ -136,15 +139,15 @@ pub fn insert(tx: &mut Tx<'_>, grant: &Grant) -> Result<(), Error> {
             expires_at: grant.expires_at.millis(),
             revoked_at: grant.revoked_at.map(Timestamp::millis),
         })
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
 /// Takes a grant back; false if that had been done before, or if it never was.
 pub fn revoke(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
-    let rows = diesel::update(oauth_grant::table.find(id).filter(oauth_grant::revoked_at.is_null()))
+    let rows = per_backend!(&mut **tx, conn => diesel::update(oauth_grant::table.find(id).filter(oauth_grant::revoked_at.is_null()))
         .set(oauth_grant::revoked_at.eq(now.millis()))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     tx.changes_known();
     Ok(won(rows))
 }

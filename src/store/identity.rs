@@ -61,11 +61,11 @@ pub fn roles(conn: &mut Conn, id: &str) -> Result<Vec<String>, Error> {
 
 /// The keys of the roles of many identities, each in order, by identity.
 pub fn roles_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
-    let rows: Vec<(String, String)> = identity_role::table
+    let rows: Vec<(String, String)> = per_backend!(conn, conn => identity_role::table
         .filter(identity_role::identity_id.eq_any(ids))
         .order((identity_role::identity_id, identity_role::role_key))
         .select((identity_role::identity_id, identity_role::role_key))
-        .load(conn)?;
+        .load(conn))?;
     let mut roles: HashMap<String, Vec<String>> = HashMap::new();
     for (id, key) in rows {
         roles.entry(id).or_default().push(key);
@@ -137,12 +137,12 @@ pub fn permissions(
     own: &Acl,
     attributes: &Attributes,
 ) -> Result<(Vec<String>, Permissions), Error> {
-    let rows: Vec<(String, String)> = identity_role::table
+    let rows: Vec<(String, String)> = per_backend!(conn, conn => identity_role::table
         .inner_join(role::table.on(role::key.eq(identity_role::role_key)))
         .filter(identity_role::identity_id.eq(id))
         .order(role::key)
         .select((role::key, role::acl))
-        .load(conn)?;
+        .load(conn))?;
     let mut keys = Vec::with_capacity(rows.len());
     let mut acls = vec![own.clone()];
     for (key, acl) in rows {

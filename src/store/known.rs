@@ -236,6 +236,13 @@ impl Store {
         self.read(move |conn| known.read_client(conn, &id)).await
     }
 
+    /// Forgets a client or principal, so that who asks next asks the database. For refusals: what was just given on another
+    /// server must not be refused on this one.
+    pub fn doubt(&self, identity_id: &str) {
+        self.known.clients.remove(identity_id);
+        self.known.principals.remove(identity_id);
+    }
+
     /// The principal with this id, from memory where it is kept.
     ///
     /// # Errors
@@ -472,7 +479,7 @@ mod tests {
         let _following = one.follow().unwrap();
         leased(&one).await;
         let first = one.client("app").await.unwrap().unwrap();
-        one.write(|tx| crate::store::generation::raise_roles(tx)).await.unwrap();
+        one.write(crate::store::generation::raise_roles).await.unwrap();
         let second = one.client("app").await.unwrap().unwrap();
         assert!(!Arc::ptr_eq(&first, &second));
         // more than a reader reads at once

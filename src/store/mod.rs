@@ -37,6 +37,7 @@ mod known;
 pub mod listing;
 pub mod mail_pace;
 pub mod migrate;
+mod numbers;
 pub mod personal_access_token;
 mod postgres;
 pub mod principal;
@@ -54,6 +55,7 @@ mod sqlite;
 pub mod system_client;
 pub mod throttle;
 
+use crate::metrics::Registry;
 pub use connection::Conn;
 pub use error::{Error, Failure};
 pub use known::{Following, KnownClient, KnownPrincipal};
@@ -288,6 +290,14 @@ impl Store {
                 done.await.map_err(|e| Error::Internal(e.to_string()))?
             }
             Backend::Postgres(postgres) => postgres.read(f).await,
+        }
+    }
+
+    /// Adds what is counted here to the names that can be read.
+    pub fn register(&self, registry: &mut Registry) {
+        match &*self.backend {
+            Backend::Sqlite(sqlite) => sqlite.numbers.register(registry),
+            Backend::Postgres(postgres) => postgres.numbers.register(registry),
         }
     }
 

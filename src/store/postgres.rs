@@ -14,7 +14,13 @@ use diesel::{
 };
 use tokio::sync::Semaphore;
 
-use super::{Conn, Error, Failure, Tx, change, connection, known::Known, migrate, sqlite::Either};
+use super::{
+    Conn, Error, Failure, Tx, change, connection,
+    known::Known,
+    migrate,
+    numbers::{Counted, PostgresNumbers},
+    sqlite::Either,
+};
 
 /// How often a transaction is run before its caller is told to come back later.
 const ATTEMPTS: u32 = 6;
@@ -63,6 +69,7 @@ pub(super) struct Postgres {
     known: Arc<Known>,
     lost: Arc<AtomicU64>,
     url: String,
+    pub(super) numbers: PostgresNumbers,
 }
 
 impl Postgres {
@@ -76,10 +83,14 @@ impl Postgres {
             .min_idle(Some(1))
             // asks nobody: see `Manager::is_valid`
             .test_on_check_out(true)
-            .connection_timeout(Duration::from_secs(1))
+            // who waits in vain is told sooner by `answered`; but a first connection may take its time on a slow host
+            .connection_timeout(Duration::from_secs(5))
             .error_handler(Box::new(Quiet))
             .build_unchecked(Manager { url: url.to_owned(), lost: lost.clone() });
-        Ok(Postgres { pool, permits: Arc::new(Semaphore::new(size as usize)), known, lost, url: url.to_owned() })
+        let numbers = PostgresNumbers::default();
+        numbers.size.set(i64::from(size));
+        let permits = Arc::new(Semaphore::new(size as usize));
+        Ok(Postgres { pool, permits, known, lost, url: url.to_owned(), numbers })
     }
 
     pub(super) fn connect(&self) -> Result<Conn, Error> {
@@ -92,7 +103,7 @@ impl Postgres {
         T: Send + 'static,
         E: Failure,
     {
-        let known = self.known.clone();
+        let (known, numbers) = (self.known.clone(), self.numbers.clone());
         self.blocking(move |conn| {
             let mut attempt = 1;
             loop {
@@ -107,6 +118,7 @@ impl Postgres {
                 });
                 let error = match outcome {
                     Ok(value) => {
+                        numbers.committed.inc();
                         known.forget(changes.as_deref());
                         return Ok(value);
                     }
@@ -118,6 +130,7 @@ impl Postgres {
                         // The loser lets the winner finish; on a blocking thread of its own.
                         std::thread::sleep(Duration::from_millis(u64::from(attempt * attempt)));
                         attempt += 1;
+                        numbers.retries.inc();
                     }
                     Some(Error::Repeat(why)) => return Err(Error::Unavailable(why.clone()).into()),
                     _ => return Err(error),
@@ -142,14 +155,17 @@ impl Postgres {
         T: Send + 'static,
         E: Failure,
     {
+        let (begun, waits) = (Instant::now(), Counted::new(&self.numbers.waiting));
         let waiting = self.answered(self.permits.clone().acquire_owned());
         let permit = tokio::time::timeout(Duration::from_secs(5), waiting).await;
+        drop(waits);
+        self.numbers.wait.time(begun.elapsed());
         let Ok(Ok(Ok(permit))) = permit else {
             return Err(Error::Unavailable("no connection became free in time".to_owned()).into());
         };
-        let (pool, lost) = (self.pool.clone(), self.lost.clone());
+        let (pool, lost, in_use) = (self.pool.clone(), self.lost.clone(), Counted::new(&self.numbers.in_use));
         let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let (_permit, _in_use) = (permit, in_use);
             let mut opened = pool.get().map_err(|e| Error::Unavailable(e.to_string()))?;
             let outcome = f(&mut opened.conn);
             if let Err(error) = &outcome

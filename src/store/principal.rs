@@ -185,8 +185,10 @@ fn row(principal: &Principal) -> Result<Row, Error> {
 
 /// The principals with these numbers of registration, in no order; those that are gone are left out.
 pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Principal)>, Error> {
-    let rows: Vec<(Option<i64>, Row)> =
-        principal::table.filter(principal::seq.eq_any(seqs)).select((principal::seq, Row::as_select())).load(conn)?;
+    let rows: Vec<(Option<i64>, Row)> = per_backend!(conn, conn => principal::table
+        .filter(principal::seq.eq_any(seqs))
+        .select((principal::seq, Row::as_select()))
+        .load(conn))?;
     rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
 }
 
@@ -200,7 +202,8 @@ pub(super) fn insert_many(tx: &mut Tx<'_>, principals: &[Principal]) -> Result<(
 
 /// The principal with this id.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Principal>, Error> {
-    let row = principal::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    let row =
+        per_backend!(conn, conn => principal::table.find(id).select(Row::as_select()).get_result(conn)).optional()?;
     row.map(Principal::try_from).transpose()
 }
 
@@ -221,8 +224,11 @@ pub fn by_emails(conn: &mut Conn, emails: &[&str]) -> Result<Vec<Principal>, Err
 /// The principal with this email, in whatever case it was typed.
 pub fn find_by_email(conn: &mut Conn, email: &str) -> Result<Option<Principal>, Error> {
     let key = crate::model::email::key(email);
-    let row =
-        principal::table.filter(principal::email_key.eq(key)).select(Row::as_select()).get_result(conn).optional()?;
+    let row = per_backend!(conn, conn => principal::table
+            .filter(principal::email_key.eq(key))
+            .select(Row::as_select())
+            .get_result(conn))
+    .optional()?;
     row.map(Principal::try_from).transpose()
 }
 
@@ -408,9 +414,9 @@ pub fn renew_etag(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error
 /// Notes that the principal did something; no time that was noted before is taken back.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
     let older = principal::last_active_at.is_null().or(principal::last_active_at.lt(now.millis()));
-    diesel::update(principal::table.find(id).filter(older))
+    per_backend!(&mut **tx, conn => diesel::update(principal::table.find(id).filter(older))
         .set(principal::last_active_at.eq(now.millis()))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
@@ -421,9 +427,13 @@ pub fn begin(tx: &mut Tx<'_>, id: &str, password: Option<&str>, now: Timestamp) 
     let active = principal::last_active_at.eq(now.millis());
     let rows = match password {
         Some(hash) => {
-            diesel::update(principal.filter(principal::password_hash.eq(hash))).set(active).execute(&mut **tx)?
+            per_backend!(&mut **tx, conn => diesel::update(principal.filter(principal::password_hash.eq(hash)))
+                .set(active)
+                .execute(conn))?
         }
-        None => diesel::update(principal.filter(principal::password_hash.is_null())).set(active).execute(&mut **tx)?,
+        None => per_backend!(&mut **tx, conn => diesel::update(principal.filter(principal::password_hash.is_null()))
+                .set(active)
+                .execute(conn))?,
     };
     Ok(won(rows))
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, schema::refresh_token, won};
+use super::{Conn, Error, Tx, connection::per_backend, schema::refresh_token, won};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A refresh token, without its value.
@@ -57,7 +57,8 @@ impl From<Row> for RefreshToken {
 /// The token with this hash, rotated or not.
 pub fn find(conn: &mut Conn, hash: &SecretHash) -> Result<Option<RefreshToken>, Error> {
     let row: Option<Row> =
-        refresh_token::table.find(hash.as_str()).select(Row::as_select()).get_result(conn).optional()?;
+        per_backend!(conn, conn => refresh_token::table.find(hash.as_str()).select(Row::as_select()).get_result(conn))
+            .optional()?;
     Ok(row.map(RefreshToken::from))
 }
 
@@ -69,7 +70,7 @@ pub fn insert(
     now: Timestamp,
     expires_at: Timestamp,
 ) -> Result<(), Error> {
-    diesel::insert_into(refresh_token::table)
+    per_backend!(&mut **tx, conn => diesel::insert_into(refresh_token::table)
         .values(Row {
             hash: hash.as_str().to_owned(),
             grant_id: grant_id.to_owned(),
@@ -80,7 +81,7 @@ pub fn insert(
             sealed_successor: None,
             replay_until: None,
         })
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
@@ -99,24 +100,24 @@ pub struct Successor<'a> {
 /// Replaces a token by its successor; true for exactly one of all callers. The token's own predecessor forgets its
 /// sealed successor: this one has been used, so the response that carried it was not lost.
 pub fn rotate(tx: &mut Tx<'_>, token: &RefreshToken, successor: &Successor<'_>, now: Timestamp) -> Result<bool, Error> {
-    let rows = diesel::update(refresh_token::table.find(token.hash.as_str()).filter(refresh_token::used_at.is_null()))
+    let rows = per_backend!(&mut **tx, conn => diesel::update(refresh_token::table.find(token.hash.as_str()).filter(refresh_token::used_at.is_null()))
         .set((
             refresh_token::used_at.eq(now.millis()),
             refresh_token::successor_hash.eq(successor.hash.as_str()),
             refresh_token::sealed_successor.eq(successor.sealed),
             refresh_token::replay_until.eq(successor.replay_until.millis()),
         ))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     if !won(rows) {
         return Ok(false);
     }
-    diesel::update(
+    per_backend!(&mut **tx, conn => diesel::update(
         refresh_token::table
             .filter(refresh_token::grant_id.eq(&token.grant_id))
             .filter(refresh_token::successor_hash.eq(token.hash.as_str())),
     )
     .set(refresh_token::sealed_successor.eq(None::<String>))
-    .execute(&mut **tx)?;
+    .execute(conn))?;
     insert(tx, successor.hash, &token.grant_id, now, successor.expires_at)?;
     Ok(true)
 }

@@ -17,5 +17,7 @@ pub fn insert(tx: &mut Tx<'_>, jti: &str, expires_at: Timestamp) -> Result<(), E
 
 /// Whether the access token with this `jti` was revoked.
 pub fn contains(conn: &mut Conn, jti: &str) -> Result<bool, Error> {
-    Ok(revoked_token::table.find(jti).select(revoked_token::jti).get_result::<String>(conn).optional()?.is_some())
+    Ok(per_backend!(conn, conn => revoked_token::table.find(jti).select(revoked_token::jti).get_result::<String>(conn))
+        .optional()?
+        .is_some())
 }

@@ -127,6 +127,8 @@ pub fn delete(tx: &mut Tx<'_>, key: &str) -> Result<bool, Error> {
 
 pub(super) fn insert_if_absent(tx: &mut Tx<'_>, role: &Role) -> Result<(), Error> {
     let row = row(role)?;
-    per_backend!(&mut **tx, conn => diesel::insert_into(role::table).values(&row).on_conflict_do_nothing().execute(conn))?;
+    per_backend!(&mut **tx, conn => diesel::insert_into(role::table)
+        .values(&row).on_conflict_do_nothing()
+        .execute(conn))?;
     Ok(())
 }

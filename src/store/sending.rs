@@ -8,7 +8,12 @@ use std::time::Duration;
 use diesel::prelude::*;
 use serde_json::{Map, Value};
 
-use super::{Conn, Error, Tx, from_json, schema::sending, to_json, won};
+use super::{
+    Conn, Error, Tx, from_json,
+    schema::sending,
+    sql::{Count, Sql},
+    to_json, won,
+};
 use crate::model::{secret::random_text, time::Timestamp};
 
 /// What has become of a mail.
@@ -189,6 +194,20 @@ pub fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<String>, E
         .limit(limit)
         .select(sending::id)
         .load(conn)?)
+}
+
+/// How many mails wait or are being delivered, counted up to `most`, and since when the oldest has been due or will be.
+pub fn pending(conn: &mut Conn, most: i64) -> Result<(i64, Option<Timestamp>), Error> {
+    let sql =
+        Sql::new("SELECT COUNT(*) AS n FROM (SELECT due_at FROM sending WHERE due_at IS NOT NULL LIMIT ?) AS pending");
+    let counted = sql.number(most).load::<Count>(conn)?.first().map_or(0, |count| count.n);
+    let oldest: Option<Option<i64>> = sending::table
+        .filter(sending::due_at.is_not_null())
+        .order(sending::due_at)
+        .select(sending::due_at)
+        .first(conn)
+        .optional()?;
+    Ok((counted, oldest.flatten().map(Timestamp::from_millis)))
 }
 
 /// Takes a mail that is due for a worker, for `lease`; none if another one was faster.

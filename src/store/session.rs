@@ -4,7 +4,14 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, from_json, grant, schema::session, to_json, won};
+use super::{
+    Conn, Error, Tx,
+    connection::per_backend,
+    from_json, grant,
+    schema::session,
+    sql::{Count, Sql},
+    to_json, won,
+};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A browser session.
@@ -91,7 +98,8 @@ impl TryFrom<Row> for Session {
 
 /// The session with this `sid`.
 pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Session>, Error> {
-    let row = session::table.find(id).select(Row::as_select()).get_result(conn).optional()?;
+    let row =
+        per_backend!(conn, conn => session::table.find(id).select(Row::as_select()).get_result(conn)).optional()?;
     row.map(Session::try_from).transpose()
 }
 
@@ -106,13 +114,23 @@ pub fn find_locked(tx: &mut Tx<'_>, id: &str) -> Result<Option<Session>, Error> 
     row.map(Session::try_from).transpose()
 }
 
+/// How many sessions are live: of the first `most` that have not reached their end, so that the work has one.
+pub fn count_live(conn: &mut Conn, now: Timestamp, most: i64) -> Result<i64, Error> {
+    let sql = Sql::new(
+        "SELECT COUNT(*) AS n FROM (SELECT idle_expires_at, ended_at FROM session WHERE expires_at > ? \
+         ORDER BY expires_at LIMIT ?) AS first WHERE ended_at IS NULL AND idle_expires_at > ?",
+    );
+    let counted = sql.number(now.millis()).number(most).number(now.millis()).load::<Count>(conn)?;
+    Ok(counted.first().map_or(0, |count| count.n))
+}
+
 /// The session with this cookie.
 pub fn find_by_secret(conn: &mut Conn, hash: &SecretHash) -> Result<Option<Session>, Error> {
-    let row = session::table
+    let row = per_backend!(conn, conn => session::table
         .filter(session::secret_hash.eq(hash.as_str()))
         .select(Row::as_select())
-        .get_result(conn)
-        .optional()?;
+        .get_result(conn))
+    .optional()?;
     row.map(Session::try_from).transpose()
 }
 
@@ -160,7 +178,7 @@ pub fn has_any_from(
 
 /// Adds a session.
 pub fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), Error> {
-    diesel::insert_into(session::table)
+    per_backend!(&mut **tx, conn => diesel::insert_into(session::table)
         .values(Row {
             id: session.id.clone(),
             principal_id: session.principal_id.clone(),
@@ -177,7 +195,7 @@ pub fn insert(tx: &mut Tx<'_>, session: &Session) -> Result<(), Error> {
             user_agent: session.user_agent.clone(),
             ended_at: session.ended_at.map(Timestamp::millis),
         })
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
@@ -200,9 +218,9 @@ pub fn renew(tx: &mut Tx<'_>, session: &Session, now: Timestamp) -> Result<bool,
 
 /// Notes that a live session was used.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp, idle_expires_at: Timestamp) -> Result<(), Error> {
-    diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+    per_backend!(&mut **tx, conn => diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set((session::last_active_at.eq(now.millis()), session::idle_expires_at.eq(idle_expires_at.millis())))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     Ok(())
 }
 
@@ -219,9 +237,9 @@ pub fn replace(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error>
 /// Ends a session and revokes all that was granted in it: signing out. False if it had ended before.
 pub fn end(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
     tx.changes_known();
-    let rows = diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
+    let rows = per_backend!(&mut **tx, conn => diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
         .set(session::ended_at.eq(now.millis()))
-        .execute(&mut **tx)?;
+        .execute(conn))?;
     grant::revoke_of_session(tx, id, now)?;
     Ok(won(rows))
 }

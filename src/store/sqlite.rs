@@ -13,6 +13,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
+    time::Instant,
 };
 
 use diesel::{
@@ -27,6 +28,7 @@ use super::{
     connection,
     known::Known,
     migrate,
+    numbers::{Counted, SqliteNumbers},
 };
 
 /// Writes that may wait for the writer; more are refused, so that a stall does not eat the memory.
@@ -38,6 +40,7 @@ pub(super) struct Sqlite {
     path: String,
     id: u64,
     jobs: mpsc::SyncSender<Box<dyn Job>>,
+    pub(super) numbers: SqliteNumbers,
 }
 
 thread_local! {
@@ -57,12 +60,15 @@ impl Sqlite {
         let mut position = Position::default();
         change::since(&mut conn, &mut position)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
-        let writer_path = path.clone();
+        let (writer_path, numbers) = (path.clone(), SqliteNumbers::default());
+        let counted = numbers.clone();
         std::thread::Builder::new()
             .name("keyward-writer".to_owned())
-            .spawn(move || Writer { path: writer_path, conn: Some(conn), known, position }.run(&queue))
+            .spawn(move || {
+                Writer { path: writer_path, conn: Some(conn), known, position, numbers: counted }.run(&queue);
+            })
             .map_err(|e| Error::Unavailable(e.to_string()))?;
-        Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs })
+        Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs, numbers })
     }
 
     pub(super) fn connect(&self) -> Result<Conn, Error> {
@@ -76,7 +82,7 @@ impl Sqlite {
         E: Failure,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Write { f, outcome: None, answer: Some(answer) };
+        let job = Write { f, outcome: None, answer: Some(answer), _waits: Counted::new(&self.numbers.waiting) };
         self.jobs.try_send(Box::new(job)).map_err(|_| Error::Unavailable("too many writes are waiting".to_owned()))?;
         answered.await.map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?
     }
@@ -115,6 +121,7 @@ struct Write<T, E, F> {
     f: F,
     outcome: Option<Result<T, E>>,
     answer: Option<oneshot::Sender<Result<T, E>>>,
+    _waits: Counted,
 }
 
 impl<T, E, F> Job for Write<T, E, F>
@@ -166,6 +173,7 @@ struct Writer {
     known: Arc<Known>,
     /// How far changes were forgotten.
     position: Position,
+    numbers: SqliteNumbers,
 }
 
 impl Writer {
@@ -178,8 +186,10 @@ impl Writer {
                     Err(_) => break,
                 }
             }
+            self.numbers.group.size(group.len());
             let committed = self.commit(&mut group);
             if let Err(why) = &committed {
+                self.numbers.failed.inc();
                 tracing::error!(%why, writes = group.len(), "a group of writes was not kept");
             }
             for mut job in group {
@@ -199,7 +209,10 @@ impl Writer {
             for job in group.iter_mut() {
                 job.run(&mut conn);
             }
-            <Conn as Connection>::TransactionManager::commit_transaction(&mut conn).map_err(|e| e.to_string())
+            let begun = Instant::now();
+            let committed = <Conn as Connection>::TransactionManager::commit_transaction(&mut conn);
+            self.numbers.commit.time(begun.elapsed());
+            committed.map_err(|e| e.to_string())
         }));
         match done {
             Ok(Ok(())) => {

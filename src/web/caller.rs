@@ -121,13 +121,19 @@ impl<N: Need> FromRequest for Caller<N> {
     fn from_request(req: &HttpRequest, _: &mut Payload) -> Self::Future {
         let req = req.clone();
         Box::pin(async move {
-            let (bearer, actor) = identify(&req).await?;
+            let (mut bearer, mut actor) = identify(&req).await?;
+            let allowed =
+                |actor: &Actor| N::ANY.iter().any(|(resource, action)| actor.permissions.allows(resource, action));
+            if !allowed(&actor) {
+                doubt(&req, &bearer);
+                (bearer, actor) = identify(&req).await?;
+            }
             // what is refused from here on is refused to somebody who is known
             req.extensions_mut().insert(actor.clone());
             if N::RESOURCE.starts_with("me/") && bearer.principal.is_none() {
                 return Err(not_a_person().into());
             }
-            if !N::ANY.iter().any(|(resource, action)| actor.permissions.allows(resource, action)) {
+            if !allowed(&actor) {
                 return Err(Declined::from(actor::missing(N::RESOURCE, N::ACTION))
                     .challenge(Challenge::InsufficientScope(N::RESOURCE, N::ACTION)));
             }
@@ -174,6 +180,14 @@ fn not_a_person() -> Refusal {
         "expected a token that was given in a person's name; this one is the client's own, and a client has no self \
          service",
     )
+}
+
+/// Lets the database be asked again who this is.
+fn doubt(req: &HttpRequest, bearer: &Bearer) {
+    let Some(app) = req.app_data::<web::Data<App>>() else { return };
+    for id in bearer.client_id.iter().chain([&bearer.subject]) {
+        app.store.doubt(id);
+    }
 }
 
 async fn identify(req: &HttpRequest) -> Result<(Bearer, Actor), Declined> {

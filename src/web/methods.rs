@@ -9,6 +9,8 @@ use actix_web::{
     web,
 };
 
+use super::metered::Slot;
+
 /// The resource at `path`. Routes are handlers without a method, `web::to(handler)`; the method comes from the table,
 /// and whoever has GET has HEAD too (RFC 9110 §9.1). Any other method is answered by `refuse`, the face's own way to
 /// say 405, which gets the value of the Allow header; the header itself is added here.
@@ -27,7 +29,7 @@ pub fn resource(
     let allow = names.join(", ");
     let gives_head = names.contains(&"HEAD") && !routes.iter().any(|(method, _)| method == Method::HEAD);
 
-    let mut resource = web::resource(path);
+    let mut resource = web::resource(path).app_data(Slot::default());
     for (method, route) in routes {
         let route = match gives_head && method == Method::GET {
             true => route.guard(guard::Any(guard::Get()).or(guard::Head())),

@@ -14,6 +14,7 @@ pub mod health;
 pub mod host;
 pub mod idempotency;
 pub mod listing;
+pub mod metered;
 pub mod methods;
 pub mod page;
 pub mod precondition;

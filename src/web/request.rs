@@ -13,7 +13,11 @@ use actix_web::{
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{app::App, model::secret::random_text, web::forwarded::through_trusted_proxy};
+use crate::{
+    app::App,
+    model::secret::random_text,
+    web::{forwarded::through_trusted_proxy, metered},
+};
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// No id that a proxy gives is longer.
@@ -62,13 +66,15 @@ pub async fn observe(
     let answered = async move {
         let begun = Instant::now();
         let result = next.call(req).await;
-        let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let took = begun.elapsed();
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let mut response = result.inspect_err(|error| {
             tracing::info!(status = error.as_response_error().status_code().as_u16(), ms, "answered");
         })?;
         if let Ok(value) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(HEADER, value);
         }
+        metered::note(&response, took);
         let status = response.status().as_u16();
         match quiet {
             true => tracing::debug!(status, ms, "answered"),

@@ -34,7 +34,7 @@ def _cycles(stage: Stage, database: str | None, cycles: int, outcome: Outcome) -
     acts = 0
     for cycle in range(cycles):
         load = Load(house, books).start()
-        time.sleep(random.uniform(0.3, 1.2))
+        time.sleep(random.uniform(0.2, 0.9))
         house.server.kill()
         load.stop()
         acts += load.outcomes["ok"]

@@ -97,7 +97,7 @@ def _outage(stage: Stage, house: House, postgres: Postgres, way: Proxy, kind: st
             frozen = postgres.freeze()
         case "slow":
             way.tell("delay 2")
-    time.sleep(4)
+    time.sleep(3.5)
     match kind:
         case "stopped" | "killed":
             postgres.start()
@@ -106,12 +106,15 @@ def _outage(stage: Stage, house: House, postgres: Postgres, way: Proxy, kind: st
         case _:
             way.tell("pass")
     back = time.monotonic()
-    time.sleep(HEALED + 1)
+    # healed is who never fails again: nobody did for two seconds
+    while time.monotonic() - back < HEALED + 1:
+        time.sleep(0.1)
+        if time.monotonic() - max([entry[0] + entry[2] for entry in list(probe.looked) if entry[1] != 200] + [back]) > 2:
+            break
     load.stop()
     probe.stopped.set()
     for thread in threads:
         thread.join()
-    # healed is who never fails again
     failed = [entry[0] + entry[2] for entry in probe.looked if entry[1] != 200]
     took = max(max(failed, default=back) - back, 0.0)
     healed = took <= HEALED

@@ -53,7 +53,7 @@ def run(stage: Stage) -> None:
         "log.level": "warn",
     }
     house = stage.house("r17", people=8, options=options)
-    seconds = 60 if stage.long else 8
+    seconds = 60 if stage.long else 6
     _storm(stage, house, "login", 120, seconds, _login)
     _storm(stage, house, "token", 60, seconds, _token)
 

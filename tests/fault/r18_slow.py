@@ -24,7 +24,7 @@ def run(stage: Stage) -> None:
         stage.outcome.notes.append(f"only {hard} descriptors are allowed")
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
     house = stage.house("r18", people=1, options={"log.level": "warn"})
-    seconds = 60 if stage.long else 7
+    seconds = 60 if stage.long else 5
     token = own_token(house.server.http(), ROOT).json()["access_token"]
     _measure(house, token, 1)
     before = _measure(house, token, seconds)

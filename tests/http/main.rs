@@ -11,6 +11,7 @@ mod graph;
 mod iam;
 mod listing;
 mod me;
+mod metrics;
 mod oauth;
 mod openapi;
 mod pages;

@@ -78,7 +78,7 @@ impl TestApp {
         let database = database::Database::create(directory.path()).await;
         config.database_url = Some(database.url().into());
         change(&mut config);
-        TestApp::start(config, Some(database), directory, Clock::fixed(START)).await
+        Box::pin(TestApp::start(config, Some(database), directory, Clock::fixed(START))).await
     }
 
     async fn start(
@@ -119,17 +119,23 @@ impl TestApp {
         let port = self.issuer.rsplit(':').next().and_then(|port| port.split('/').next()).unwrap().to_owned();
         config.listen = vec![format!("127.0.0.1:{port}").parse().unwrap()];
         let (database, directory, clock) = (self.database.take(), self.directory.clone(), self.clock.clone());
-        TestApp::start(config, database, directory, clock).await
+        Box::pin(TestApp::start(config, database, directory, clock)).await
     }
 
     /// Another server on the same database, with the same clock. The database goes with the first one.
     pub async fn twin(&self) -> TestApp {
-        TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone()).await
+        Box::pin(TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone())).await
     }
 
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
+    }
+
+    /// The address of what is counted and measured; empty where nothing listens for that.
+    pub fn metrics_url(&self) -> String {
+        let address = self.running.as_ref().and_then(|running| running.metrics_address);
+        address.map_or_else(String::new, |address| format!("http://{address}/metrics"))
     }
 
     /// Now, as the server sees it.

@@ -60,16 +60,28 @@ pub async fn answer(app: &App, req: &HttpRequest, given: AuthString) -> Result<H
     };
     let initial = app.config.appserver.initial().remove(&module);
     let login = Login { app, req, now: app.clock.now(), module, given, initial };
-    let signed_in = match module.proof() {
+    let outcome = match module.proof() {
         Proof::Password { system_user } => password::sign_in(&login, system_user).await,
         Proof::Directory => directory::sign_in(&login).await,
         Proof::OAuth => oauth::sign_in(&login).await,
         Proof::Header => header::sign_in(&login).await,
         Proof::Client => component::sign_in(&login).await,
-    }?;
+    };
+    app.metrics.sign_ins.count(["appserver", told(&outcome)]);
+    let signed_in = outcome?;
     let mut response = ok(&signed_in.answer);
     signed_in.cookies.iter().for_each(|cookie| add_cookie(&mut response, cookie));
     Ok(response)
+}
+
+/// What came of a login, in one word for statistics. Who guesses too often is told the same as who guesses wrong.
+fn told(outcome: &Result<SignedIn, AppserverError>) -> &'static str {
+    match outcome {
+        Ok(_) => "signed_in",
+        Err(error) if error.code == Code::PasswordExpired => "temporary_password",
+        Err(error) if matches!(error.code, Code::Unavailable | Code::DirectoryUnavailable) => "busy",
+        Err(_) => "refused",
+    }
 }
 
 /// Adds a cookie to an answer.

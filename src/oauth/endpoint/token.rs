@@ -18,7 +18,10 @@ use crate::{
 pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
     match answer(&req, &app, body).await {
         Ok(tokens) => tokens.respond(),
-        Err(error) => error.respond(&req),
+        Err(error) => {
+            app.metrics.token_refusals.count([error.code.as_str()]);
+            error.respond(&req)
+        }
     }
 }
 
@@ -32,8 +35,9 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
         .map_err(|e| OAuthError::new(Code::UnsupportedGrantType, format!("grant_type: {e}")))?;
     let name = refusal::proven(&client);
     let granted = grant::redeem(app, client, grant, &params, now).await;
-    if let Err(error) = &granted {
-        refusal::note(req, app, name, error).await;
+    match &granted {
+        Ok(_) => app.metrics.tokens_issued.count([grant.as_str()]),
+        Err(error) => refusal::note(req, app, name, error).await,
     }
     granted
 }

@@ -22,7 +22,7 @@ async fn trusted() -> Person {
 
 async fn trusted_on(app: TestApp) -> Person {
     app.role("house:mailer", &["me/email:verify"]).await;
-    let ada = super::ada_on(app, &[], "me:*").await;
+    let ada = Box::pin(super::ada_on(app, &[], "me:*")).await;
     crate::stage::set_roles(&ada.app, "portal", &["house:mailer"]).await;
     ada
 }

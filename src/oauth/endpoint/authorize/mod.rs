@@ -14,6 +14,7 @@ use actix_web::{
 use crate::{
     app::App,
     identity::access::Access,
+    metrics::ErrorCode,
     model::{
         grant_type::GrantType,
         id::{self, shown},
@@ -214,7 +215,9 @@ async fn decide(
             ("error".to_owned(), error.code.as_str().to_owned()),
             ("error_description".to_owned(), error.description()),
         ];
-        Box::new(send(req, app, &request, fields))
+        let mut response = send(req, app, &request, fields);
+        response.extensions_mut().insert(ErrorCode(error.code.as_str()));
+        Box::new(response)
     })
 }
 
