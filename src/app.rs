@@ -15,6 +15,7 @@ use crate::{
     metrics::Metrics,
     model::{grant_type::GrantType, key::SigningAlgorithm, time::Timestamp},
     store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
+    telemetry::export::Exporter,
 };
 
 /// How often other processes' changes are looked for.
@@ -50,6 +51,8 @@ pub struct Parts {
     pub activity: ActivityCache,
     /// What is counted and measured.
     pub metrics: Metrics,
+    /// The collector that is told of requests, if one is.
+    pub traces: Option<Exporter>,
 }
 
 /// The uses of the master key, each under a key of its own, so that nothing sealed for one works for another.
@@ -130,6 +133,7 @@ impl App {
         let keys = load_keys(&store, &master).await?;
         let hasher = Hasher::new(&config.passwords);
         let fetch = Fetcher::new(&config.fetch)?;
+        let traces = Exporter::new(&config.otlp)?;
         let ldap = Ldap::new(&config.ldap)?;
         let seals = Seals::new(master);
         let mail = Mailer::new(&config, seals.mail.clone())?;
@@ -154,6 +158,7 @@ impl App {
             access,
             activity,
             metrics,
+            traces,
         })))
     }
 

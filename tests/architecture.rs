@@ -12,7 +12,7 @@ use std::{
 const FACES: [&str; 7] = ["oauth", "iam", "me", "graph", "sendings", "appserver", "pages"];
 
 /// What a room may import besides itself, the house's values, `model`, and what it counts with, `metrics`. `FACES` stands for all of them.
-const TABLE: [(&[&str], &[&str]); 11] = [
+const TABLE: [(&[&str], &[&str]); 12] = [
     (&["main"], &["cli"]),
     (
         &["cli"],
@@ -58,15 +58,34 @@ const TABLE: [(&[&str], &[&str]); 11] = [
     (&["openapi"], &["FACES", "web", "app", "store", "config"]),
     (
         &FACES,
-        &["web", "directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher", "ldap"],
+        &[
+            "web",
+            "directory",
+            "identity",
+            "app",
+            "store",
+            "keys",
+            "mail",
+            "config",
+            "clock",
+            "fetch",
+            "hasher",
+            "ldap",
+            "telemetry",
+        ],
     ),
-    (&["web"], &["directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
+    (
+        &["web"],
+        &["directory", "identity", "app", "store", "keys", "mail", "config", "clock", "fetch", "hasher", "telemetry"],
+    ),
     (&["directory"], &["identity", "store", "keys", "mail", "config"]),
-    (&["identity"], &["app", "store", "keys", "mail", "config", "clock", "fetch", "hasher"]),
-    (&["app"], &["store", "keys", "mail", "config", "clock", "fetch", "hasher", "ldap"]),
+    (&["identity"], &["app", "store", "keys", "mail", "config", "clock", "fetch", "hasher", "telemetry"]),
+    (&["app"], &["store", "keys", "mail", "config", "clock", "fetch", "hasher", "ldap", "telemetry"]),
     // a mail is handed in by the transaction that it belongs to, sealed while it waits, and sent by the clock
     (&["mail"], &["store", "keys", "config", "clock"]),
-    (&["fetch", "hasher", "ldap", "telemetry"], &["config"]),
+    // a fetch says which trace it is part of
+    (&["fetch"], &["config", "telemetry"]),
+    (&["hasher", "ldap", "telemetry"], &["config"]),
 ];
 
 /// What imports nothing but `model` and `metrics`, and those two, which import nothing.

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError},
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -118,6 +118,19 @@ pub fn lock(config: &Config) -> anyhow::Result<Option<Lock>> {
     Ok(Some(Lock { _file: file }))
 }
 
+/// Whether a server uses the embedded database. With PostgreSQL nothing here tells; it is assumed.
+///
+/// # Errors
+/// The files cannot be looked at.
+pub fn is_in_use(config: &Config) -> io::Result<bool> {
+    let DatabaseTarget::Sqlite(database) = config.database() else { return Ok(true) };
+    match File::open(format!("{}.lock", database.display())) {
+        Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +181,9 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let config = config(&temporary.path().join("data"));
         prepare(&config).unwrap();
+        assert!(!is_in_use(&config).unwrap());
         let first = lock(&config).unwrap();
+        assert!(is_in_use(&config).unwrap());
         let message = lock(&config).unwrap_err().to_string();
         assert!(message.contains(&format!("process {}, http://localhost:8080", std::process::id())), "{message}");
         assert!(message.contains("keyward.db"), "{message}");

@@ -19,6 +19,7 @@ pub mod export;
 pub mod file;
 pub mod healthcheck;
 pub mod key;
+pub mod log_level;
 pub mod mail;
 pub mod migrate;
 pub mod out;
@@ -65,6 +66,8 @@ enum Command {
     Mail(mail::MailCommand),
     /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Make the running server log more or less, until it is started anew
+    LogLevel(log_level::LogLevelArgs),
     /// Manage clients
     #[command(subcommand)]
     Client(client::ClientCommand),
@@ -126,6 +129,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Key(command) => key::run(command).await,
         Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::LogLevel(args) => log_level::run(&args),
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
         Command::Role(command) => role::run(command).await,

@@ -20,9 +20,10 @@ use crate::{
 /// It cannot start, or ended by itself.
 pub async fn run(args: &ConfigArgs) -> anyhow::Result<()> {
     let config = load(args)?;
-    telemetry::init(&config.log)?;
+    let levels = telemetry::init(&config.log)?;
     data_dir::prepare(&config)?;
     let _lock = data_dir::lock(&config)?;
+    let _levels = tokio::spawn(levels.follow(config.data_dir.clone()));
     // the schema is up to date before anybody can ask
     let app = data_dir::open(config).await?;
     let made = setup::bootstrap(&app.store, &app.hasher, &app.config, app.clock.now()).await?;

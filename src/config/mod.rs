@@ -32,8 +32,10 @@ pub use database::{DatabaseTarget, DatabaseUrl};
 pub use fault::{ConfigErrors, Fault, Origin, Origins};
 pub use options::{
     Appserver, Bootstrap, Branding, Config, Fetch, HeaderField, Keys, Ldap, Limits, Log, LogFormat, Login, Mail,
-    MailSecurity, Metrics, Passwords, Sessions, Tokens,
+    MailSecurity, Metrics, Otlp, Passwords, Sessions, Tokens,
 };
+
+pub use validate::{check_filter, pairs};
 
 use fault::Report;
 use layers::Layers;

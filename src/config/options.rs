@@ -201,6 +201,15 @@ options! {
 
         /// `text` for people, `json` for machines.
         format: LogFormat = LogFormat::Text;
+
+        /// Whether each request that was answered has a line, at level `info`; health checks and style sheets have theirs
+        /// at `debug` in any case.
+        requests: bool = true;
+
+        /// Whether lines may have what concerns people: addresses, paths as they were asked for, what requests said that
+        /// were refused. Without it libraries are heard from `info` on only: below, they tell what passes through them,
+        /// secrets included.
+        personal_data: bool = false;
     }
 
     /// What is counted and measured, for Prometheus.
@@ -208,6 +217,22 @@ options! {
         /// The address at which `GET /metrics` is answered, such as `127.0.0.1:9464`: to whoever reaches it, without asking
         /// who that is, so it must not be a public one.
         listen: Option<SocketAddr> = None, shown "not set: nothing is shown";
+    }
+
+    /// An OpenTelemetry collector that is told of requests, as traces.
+    [otlp] Otlp {
+        /// Its address for OTLP over HTTP, such as `http://127.0.0.1:4318`; `/v1/traces` is added.
+        endpoint: Option<String> = None, shown "not set: nobody is told";
+
+        /// Headers for it, as `name=value`, separated by commas.
+        headers: Option<SecretString> = None;
+
+        /// Of how many of a hundred traces that begin here it is told. Where a trusted proxy has begun the trace, it has
+        /// decided.
+        sample_percent: u32 = 100, within 0..=100;
+
+        /// What it knows this server as.
+        service_name: String = "keyward".to_owned();
     }
 
     /// How administrators' programs work with the server.

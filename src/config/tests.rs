@@ -555,6 +555,22 @@ fn a_misspelt_log_level_is_refused() {
 }
 
 #[test]
+fn what_watches_the_server_is_given_in_the_right_way() {
+    let good = nothing().set("otlp.endpoint=https://c.example:4318").set("otlp.headers=a=b,authorization=Bearer x=");
+    good.set("metrics.listen=127.0.0.1:9464").loaded();
+    for endpoint in ["c.example:4318", "ftp://c.example", "http://c.example?x"] {
+        let faults = nothing().set(&format!("otlp.endpoint={endpoint}")).faults();
+        assert!(faults.len() == 1 && faults[0].contains("expected an address"), "{endpoint}: {faults:?}");
+    }
+    for headers in ["a=b,,c=d", "=b", "a=\u{e9}", "a=b\nc=d"] {
+        let faults = nothing().set(&format!("otlp.headers={headers}")).faults();
+        assert!(faults.len() == 1 && faults[0].contains("expected name=value"), "{headers}: {faults:?}");
+    }
+    let faults = nothing().set("metrics.listen=127.0.0.1:8080").faults();
+    assert!(faults.len() == 1 && faults[0].contains("expected an address of its own"), "{faults:?}");
+}
+
+#[test]
 fn the_other_loopback_address_is_added_once() {
     let addresses = |listen: &str| {
         let mut config = Config::defaults();

@@ -26,6 +26,7 @@ pub(super) fn validate(config: &mut Config, report: &mut Report) {
     if let Err(problem) = check_filter(&config.log.level) {
         report.complain(&["log.level"], problem);
     }
+    otlp(config, report);
     if config.branding.name.trim().is_empty() {
         report.complain(&["branding.name"], "expected a name");
     }
@@ -169,8 +170,38 @@ fn threads(key: &'static str, threads: Option<usize>, report: &mut Report) {
     }
 }
 
-/// A misspelt level would pass as the name of a module and silence everything else, so a word alone must be a level.
-fn check_filter(filter: &str) -> Result<(), String> {
+fn otlp(config: &Config, report: &mut Report) {
+    let otlp = &config.otlp;
+    let is_address = |text: &str| {
+        url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+    };
+    if let Some(endpoint) = otlp.endpoint.as_ref().filter(|endpoint| !is_address(endpoint)) {
+        report.complain(
+            &["otlp.endpoint"],
+            format!("got {endpoint:?}, expected an address such as http://127.0.0.1:4318"),
+        );
+    }
+    let is_header = |text: &str| text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    if otlp.headers.as_ref().is_some_and(|headers| {
+        let pairs = pairs(headers.expose_secret());
+        pairs.is_empty() || pairs.iter().any(|(name, value)| name.is_empty() || !is_header(name) || !is_header(value))
+    }) {
+        report.complain(&["otlp.headers"], "got (hidden), expected name=value, separated by commas");
+    }
+}
+
+/// The `name=value` pairs of a text that has commas between them; what has no `=` is all name.
+pub fn pairs(text: &str) -> Vec<(String, String)> {
+    let pairs = text.split(',').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())).collect()
+}
+
+/// Whether this is a filter for the log; what was expected if not. A misspelt level would pass as the name of a module and
+/// silence everything else, so a word alone must be a level.
+///
+/// # Errors
+/// What was expected.
+pub fn check_filter(filter: &str) -> Result<(), String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     let is_level = |word: &str| levels.iter().any(|level| level.eq_ignore_ascii_case(word.trim()));
     let misspelt = filter.split(',').find(|part| !part.contains(['=', '[', ']', '{', '}']) && !is_level(part));

@@ -11,11 +11,13 @@ use std::{
 };
 
 use serde_json::Value;
+use tracing::Instrument;
 
 use super::{FetchError, Fetcher};
 use crate::{
     metrics::{CacheCounts, Caches},
     model::time::Timestamp,
+    telemetry::trace,
 };
 
 /// How long a set serves without being asked for again.
@@ -68,7 +70,7 @@ impl JwksCache {
         self.counts.miss();
         let (fetcher, uri, kid) = (fetcher.clone(), uri.to_owned(), need_kid.map(str::to_owned));
         // A task of its own: a caller who hangs up neither stops the fetch nor makes it be forgotten
-        let flight = tokio::spawn(async move {
+        let flight = async move {
             let _flight = entry.flight.lock().await;
             match entry.answer(now, kid.as_deref()) {
                 Some(answer) => answer,
@@ -77,7 +79,12 @@ impl JwksCache {
                     entry.record(now, fetched)
                 }
             }
-        });
+        };
+        let flight = flight.in_current_span();
+        let flight = match trace::current() {
+            Some(here) => tokio::spawn(trace::within(here, flight)),
+            None => tokio::spawn(flight),
+        };
         flight.await.unwrap_or_else(|error| Err(FetchError::Connection(error.to_string())))
     }
 

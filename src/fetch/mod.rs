@@ -4,13 +4,17 @@
 //! the cloud's metadata service. So a URL leads to a globally reachable address or to a network that the operator
 //! listed, it is connected to exactly the address that was checked, nothing is followed, and time and size are bounded.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reqwest::{Response, Url, header, redirect};
 use serde_json::Value;
 use url::Host;
 
-use crate::{config, metrics::Caches, model::time::Timestamp};
+use crate::{config, metrics::Caches, model::time::Timestamp, telemetry::trace};
 
 pub mod address;
 pub mod error;
@@ -85,11 +89,21 @@ impl Fetcher {
     pub async fn json(&self, url: &str) -> Result<Value, FetchError> {
         let (via, url) = self.inner.route(url)?;
         let Inner { timeout, max_bytes, .. } = *self.inner;
+        let (here, begun) = (trace::current().map(|here| here.child()), Instant::now());
+        let host = url.host_str().unwrap_or_default().to_owned();
+        let mut request = via.client.get(url);
+        if let Some(here) = &here {
+            request = request.header("traceparent", here.context.header());
+        }
         let body = async {
-            let response = via.client.get(url).send().await.map_err(FetchError::from_client)?;
+            let response = request.send().await.map_err(FetchError::from_client)?;
             body(response, max_bytes).await
         };
-        let body = tokio::time::timeout(timeout, body).await.map_err(|_| FetchError::Timeout(timeout))??;
+        let body = tokio::time::timeout(timeout, body).await.unwrap_or(Err(FetchError::Timeout(timeout)));
+        if let Some(here) = &here {
+            here.asked(begun, &host, body.is_err());
+        }
+        let body = body?;
         serde_json::from_slice(&body).map_err(|error| FetchError::NotJson(error.to_string()))
     }
 

@@ -354,3 +354,30 @@ async fn an_error_takes_nothing_from_a_set_that_still_serves() {
     assert_eq!(visits.load(Ordering::SeqCst), 2);
     assert_eq!(fetcher.client_keys(&url, at(300), Some("k0")).await, Err(FetchError::Status(500)));
 }
+
+#[tokio::test]
+async fn whoever_is_asked_learns_of_the_trace_that_this_is_part_of() {
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", listener.local_addr().unwrap());
+    let heard = heads.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut head = vec![0; 4096];
+            let read = stream.read(&mut head).await.unwrap();
+            heard.lock().unwrap().push(String::from_utf8_lossy(&head[..read]).to_lowercase());
+            let _ = stream.write_all(ok("{\"keys\":[]}").as_bytes()).await;
+        }
+    });
+    let fetcher = fetcher();
+    let now = Timestamp::from_seconds(1);
+    let here = trace::Here::new(None, None, || now);
+    let expected = format!("traceparent: 00-{}-", here.context.trace());
+    // also by the task that fetches for all who wait
+    trace::within(here.clone(), fetcher.client_keys(&url, now, None)).await.unwrap();
+    trace::within(here, fetcher.json(&url)).await.unwrap();
+    fetcher.json(&url).await.unwrap();
+    let heads = heads.lock().unwrap().clone();
+    assert!(heads[0].contains(&expected) && heads[1].contains(&expected), "{heads:?}");
+    assert!(!heads[2].contains("traceparent"), "{heads:?}");
+}

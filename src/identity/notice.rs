@@ -4,6 +4,7 @@ use crate::{
     app::Parts,
     model::time::Timestamp,
     store::{self, mail_pace, principal::Principal, session::Session},
+    telemetry,
 };
 
 /// How many such mails one person gets in a minute: whoever has their password shall not fill their mailbox with them.
@@ -20,7 +21,10 @@ pub async fn new_device(app: &Parts, principal: &Principal, session: &Session, n
     let (user_agent, address) = (session.user_agent.as_deref(), session.ip_address.as_deref());
     let new = match mail.new_device(email, user_agent, address, now) {
         Ok(new) => new,
-        Err(problem) => return tracing::warn!(%problem, "a person could not be told of a sign-in"),
+        Err(problem) => {
+            let (code, problem) = (problem.code.as_str(), telemetry::personal(problem.to_string()));
+            return tracing::warn!(code, problem, "a person could not be told of a sign-in");
+        }
     };
     let bucket = mail_pace::of_person(&principal.id);
     let written = app.store.write(move |tx| {

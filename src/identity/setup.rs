@@ -249,7 +249,7 @@ pub async fn bootstrap(
     let mut first = First::default();
     let mut made = Vec::new();
     if let Some((email, password)) = owner_configured {
-        made.push(format!("the owner {email}"));
+        made.push("the owner".to_owned());
         first.owner = Some(configured_owner(hasher, email, password, now).await?);
     }
     if let Some((client_id, secret)) = client_configured {

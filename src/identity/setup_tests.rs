@@ -128,7 +128,7 @@ async fn what_is_configured_is_made_once() {
     configured(&mut place);
     let nodes = futures_util::future::join_all((0..8).map(|_| booted(&place))).await;
     let acted: Vec<String> = nodes.into_iter().filter_map(Result::unwrap).collect();
-    assert_eq!(acted, ["the owner ada@example.org and the client ci"]);
+    assert_eq!(acted, ["the owner and the client ci"]);
     assert_eq!(booted(&place).await.unwrap(), None);
     assert_eq!(roles(&place, "ci").await, ["system:owner"]);
     let (client, secrets, ada) = place

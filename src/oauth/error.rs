@@ -7,7 +7,7 @@ use actix_web::{
 };
 use serde_json::json;
 
-use crate::{hasher::Busy, metrics::ErrorCode, store, web::request::request_id};
+use crate::{hasher::Busy, metrics::ErrorCode, store, telemetry, web::request::request_id};
 
 /// The codes of errors that programs act upon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +178,10 @@ impl OAuthError {
         match (&self.cause, self.code) {
             (Some(cause), Code::ServerError) => tracing::error!(%cause, "a request failed"),
             (Some(cause), _) => tracing::warn!(%cause, "a request could not be served"),
-            (None, _) => tracing::debug!(error = self.code.as_str(), description = %self.description, "refused"),
+            (None, _) => {
+                let description = telemetry::personal(self.description.as_str());
+                tracing::debug!(error = self.code.as_str(), description, "refused");
+            }
         }
     }
 

@@ -82,6 +82,9 @@ impl Running {
                 mail.abort();
             }
         }
+        if let Some(traces) = &app.traces {
+            traces.stop().await;
+        }
         if let Some(metrics) = self.metrics.take() {
             metrics.stop(false).await;
         }

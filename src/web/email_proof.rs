@@ -16,6 +16,7 @@ use crate::{
         time::Timestamp,
     },
     store::{self, sending::NewSending},
+    telemetry,
 };
 
 /// The page that a mail leads to, below the issuer's path.
@@ -105,7 +106,8 @@ async fn notice(app: &App, id: &str, now: Timestamp) -> Result<Option<(String, N
     Ok(match app.mail.email_changed(&address, now) {
         Ok(mail) => Some((address, mail)),
         Err(problem) => {
-            tracing::warn!(%problem, "a person could not be told of their new email address");
+            let (code, problem) = (problem.code.as_str(), telemetry::personal(problem.to_string()));
+            tracing::warn!(code, problem, "a person could not be told of their new email address");
             None
         }
     })

@@ -37,6 +37,12 @@ pub fn note<B>(response: &ServiceResponse<B>, took: Duration) {
     }
 }
 
+/// The pattern of the route that an answer is of, once it was [noted](note).
+pub fn endpoint<B>(response: &ServiceResponse<B>) -> &str {
+    let slot = response.request().app_data::<Slot>().and_then(|slot| slot.0.get()?.as_ref());
+    slot.map_or("unmatched", |route| route.endpoint())
+}
+
 /// The numbers of the route that this request matched, called by its path below the issuer's.
 fn resolve(request: &HttpRequest) -> Option<Arc<Route>> {
     let app = request.app_data::<web::Data<App>>()?;

@@ -1,6 +1,9 @@
 //! Every request has an id: it is answered in `X-Request-Id`, shown on error pages, and stands on every log line.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    time::Instant,
+};
 
 use actix_web::{
     Error, FromRequest, HttpMessage, HttpRequest,
@@ -10,16 +13,23 @@ use actix_web::{
     middleware::Next,
     web,
 };
-use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
     app::App,
-    model::secret::random_text,
-    web::{forwarded::through_trusted_proxy, metered},
+    model::{secret::random_text, time::Timestamp},
+    telemetry::{
+        self,
+        trace::{self, Caller, Here},
+    },
+    web::{
+        forwarded::{client_address, through_trusted_proxy},
+        metered,
+    },
 };
 
 const HEADER: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// No id that a proxy gives is longer.
 const MAX_LEN: usize = 64;
 
@@ -51,18 +61,28 @@ pub fn request_id(req: &HttpRequest) -> String {
     req.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
 }
 
-/// Middleware: gives the request its id, and writes one line when it was answered. Neither the line nor the span
-/// around the request has the query or a body, which hold secrets.
+/// Middleware: gives the request its id and its place in a trace, and writes one line when it was answered. Neither the
+/// line nor the span around the request has the query or a body, which hold secrets, nor, unless that is wanted, the path or
+/// the address, which tell of people. The span has the level of the worst lines, so that they have the id at any level.
 pub async fn observe(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let id = given(&req).unwrap_or_else(random_text::<12>);
+    let here = place(&req);
     req.extensions_mut().insert(RequestId(id.clone()));
-    let span = tracing::info_span!("request", id = %id, method = %req.method(), path = %req.path());
+    let span = tracing::error_span!(
+        "request",
+        request_id = %id,
+        trace_id = %here.context.trace(),
+        span_id = %here.context.span(),
+        method = %req.method(),
+        path = telemetry::personal(req.path()),
+        address = telemetry::personal(()).and_then(|()| address(&req)),
+    );
     // probes and style sheets come all the time and tell nothing
-    let quiet = req.path().starts_with("/health/") || req.path().contains("/static/");
-    let current = id.clone();
+    let quiet = req.path().starts_with("/health/") || req.path().contains("/static/") || !has_lines(&req);
+    let (current, place) = (id.clone(), here.clone());
     let answered = async move {
         let begun = Instant::now();
         let result = next.call(req).await;
@@ -75,14 +95,39 @@ pub async fn observe(
             response.headers_mut().insert(HEADER, value);
         }
         metered::note(&response, took);
-        let status = response.status().as_u16();
+        let (endpoint, status) = (metered::endpoint(&response), response.status().as_u16());
+        here.answered(begun, response.request().method().as_str(), endpoint, status);
         match quiet {
-            true => tracing::debug!(status, ms, "answered"),
-            false => tracing::info!(status, ms, "answered"),
+            true => tracing::debug!(endpoint, status, ms, "answered"),
+            false => tracing::info!(endpoint, status, ms, "answered"),
         }
         Ok(response)
     };
-    CURRENT.scope(current, answered.instrument(span)).await
+    CURRENT.scope(current, trace::within(place, answered.instrument(span))).await
+}
+
+/// Whether requests have lines in the log.
+fn has_lines(req: &ServiceRequest) -> bool {
+    req.app_data::<web::Data<App>>().is_none_or(|app| app.config.log.requests)
+}
+
+fn address(req: &ServiceRequest) -> Option<String> {
+    client_address(req.request(), &req.app_data::<web::Data<App>>()?.config).map(|address| address.to_string())
+}
+
+/// The request's place in a trace: the caller's if that is a trusted proxy. Anybody else could put requests of other
+/// people into one trace with theirs, and have the collector flooded with traces that it was meant to be spared.
+fn place(req: &ServiceRequest) -> Here {
+    let Some(app) = req.app_data::<web::Data<App>>() else {
+        return Here::new(None, None, || Timestamp::from_seconds(0));
+    };
+    let mut callers =
+        req.headers().get_all(TRACEPARENT).filter(|_| through_trusted_proxy(req.peer_addr(), &app.config));
+    let caller = match (callers.next(), callers.next()) {
+        (Some(caller), None) => caller.to_str().ok().and_then(Caller::parse),
+        _ => None,
+    };
+    Here::new(caller, app.traces.as_ref(), || app.clock.now())
 }
 
 /// The id that a trusted proxy gave, so that its log and ours fit together.

@@ -58,7 +58,7 @@ impl Served {
         served
     }
 
-    async fn until(&self, mut holds: impl FnMut() -> bool) {
+    pub async fn until(&self, mut holds: impl FnMut() -> bool) {
         let begun = Instant::now();
         while !holds() {
             assert!(begun.elapsed() < PATIENCE, "{}", self.log());
@@ -66,7 +66,7 @@ impl Served {
         }
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 

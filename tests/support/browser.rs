@@ -129,7 +129,12 @@ impl Browser {
 
     /// The value of a cookie by the beginning of its name (`keyward_session`), if there is one.
     pub fn cookie(&self, app: &TestApp, name: &str) -> Option<String> {
-        let cookies = self.jar.cookies(&app.issuer.parse().unwrap())?;
+        self.cookie_at(&app.issuer, name)
+    }
+
+    /// The same of a server that runs on its own.
+    pub fn cookie_at(&self, issuer: &str, name: &str) -> Option<String> {
+        let cookies = self.jar.cookies(&issuer.parse().unwrap())?;
         let cookies = cookies.to_str().unwrap().to_owned();
         cookies
             .split("; ")
