@@ -134,13 +134,6 @@ impl TestApp {
         Box::pin(TestApp::start(self.config.clone(), None, self.directory.clone(), self.clock.clone())).await
     }
 
-    /// Stops the server in good order.
-    pub async fn stop(mut self) {
-        if let Some(running) = self.running.take() {
-            running.stop(true).await;
-        }
-    }
-
     /// The address of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
