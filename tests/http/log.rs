@@ -26,7 +26,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// A server that logs as much as it can, behind a proxy on loopback.
 async fn talkative(settings: &[&str]) -> Served {
-    let all = ["--set", "log.format=json", "--log-level", "trace", "--set", "trusted_proxies=127.0.0.1"];
+    let all = ["--set", "log.format=json", "--set", "log.level=trace", "--set", "trusted_proxies=127.0.0.1"];
     Served::start("http", &[&all[..], settings].concat()).await
 }
 
@@ -54,7 +54,8 @@ fn make_person(served: &Served) {
 fn make_application(served: &Served) -> RelyingParty {
     let redirect_uri = "https://app.example/cb";
     let create = ["client", "create", "--id", "app", "--name", "App", "--json", "--redirect-uri", redirect_uri];
-    let made = served.run(&[&create[..], &["--role", "system:owner"]].concat());
+    let grants = ["--grant-type", "authorization_code", "--grant-type", "client_credentials", "--role", "system:owner"];
+    let made = served.run(&[&create[..], &grants].concat());
     let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{}", text(&made)));
     let client =
         Client::new("app".to_owned(), "App".to_owned(), AuthMethod::ClientSecretBasic, Timestamp::from_seconds(0));
@@ -171,7 +172,7 @@ async fn no_secret_and_nothing_about_people_is_in_the_log_at_any_level() {
 
 #[tokio::test]
 async fn with_personal_data_lines_say_who_asked_for_what() {
-    let served = talkative(&["--set", "log.personal_data=true", "--log-level", "info"]).await;
+    let served = talkative(&["--set", "log.personal_data=true", "--set", "log.level=info"]).await;
     let request = http().build().unwrap().get(served.url("/somewhere")).header("x-forwarded-for", ADDRESS);
     assert_eq!(send(request).await.status, StatusCode::NOT_FOUND);
     let lines = lines(&served);
