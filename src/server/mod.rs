@@ -134,7 +134,8 @@ pub fn start(app: App, listeners: Listeners) -> io::Result<Running> {
     start_with(app, listeners, |_| {})
 }
 
-/// As [`start`], with routes of the caller's, which come before the pages: theirs is `/`, if they have it.
+/// As [`start`], with routes of the caller's, which come before all others below the issuer's path: theirs is `/`, if they
+/// have it.
 ///
 /// # Errors
 /// As [`start`].
@@ -175,6 +176,7 @@ pub fn start_with(
             .configure(|cfg| oauth::well_known(cfg, &base))
             .service(
                 web::scope(&base)
+                    .configure(routes.clone())
                     .service(methods::resource(
                         "/static/{file}",
                         vec![(Method::GET, web::to(assets::asset))],
@@ -187,7 +189,6 @@ pub fn start_with(
                     .configure(|cfg| appserver::mount(cfg, &application_server))
                     .configure(graph::mount)
                     .configure(|cfg| openapi::mount(cfg, docs))
-                    .configure(routes.clone())
                     .configure(pages::routes)
                     .wrap(from_fn(refusals::note)),
             )

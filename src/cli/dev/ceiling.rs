@@ -19,7 +19,7 @@ use crate::{
     cli::{data_dir, load, out, serve::Signals},
     config::ConfigArgs,
     server, telemetry,
-    web::cors,
+    web::{cors, metered},
 };
 
 /// What to answer.
@@ -100,7 +100,7 @@ pub async fn run(args: &CeilingArgs) -> anyhow::Result<()> {
             let made = answer.clone();
             // the body is read, as the handlers do
             let route = web::to(move |_: Bytes| std::future::ready(made.respond()));
-            let resource = web::resource(answer.path.as_str());
+            let resource = web::resource(answer.path.as_str()).app_data(metered::Slot::default());
             match answer.cors {
                 true => cfg.service(resource.wrap(cors::public()).default_service(route)),
                 false => cfg.service(resource.default_service(route)),
