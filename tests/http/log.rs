@@ -50,20 +50,24 @@ fn make_person(served: &Served) {
     assert!(child.wait().unwrap().success());
 }
 
-/// An application, with the rights of an owner.
+/// A client, made on the command line; its secret.
+fn make_client(served: &Served, id: &str, settings: &[&str]) -> String {
+    let made = served.run(&[&["client", "create", "--id", id, "--name", "Made up", "--json"], settings].concat());
+    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{}", text(&made)));
+    made["secret"].as_str().unwrap().to_owned()
+}
+
+/// An application that people sign in to.
 fn make_application(served: &Served) -> RelyingParty {
     let redirect_uri = "https://app.example/cb";
-    let create = ["client", "create", "--id", "app", "--name", "App", "--json", "--redirect-uri", redirect_uri];
-    let grants = ["--grant-type", "authorization_code", "--grant-type", "client_credentials", "--role", "system:owner"];
-    let made = served.run(&[&create[..], &grants].concat());
-    let made: Value = serde_json::from_slice(&made.stdout).unwrap_or_else(|_| panic!("{}", text(&made)));
+    let secret = make_client(served, "app", &["--redirect-uri", redirect_uri]);
     let client =
         Client::new("app".to_owned(), "App".to_owned(), AuthMethod::ClientSecretBasic, Timestamp::from_seconds(0));
     RelyingParty {
         http: http().build().unwrap(),
         issuer: served.issuer.clone(),
         redirect_uri: redirect_uri.to_owned(),
-        client: TestClient { client, secret: made["secret"].as_str().unwrap().to_owned() },
+        client: TestClient { client, secret },
     }
 }
 
@@ -125,20 +129,26 @@ async fn everything(served: &Served) -> Vec<String> {
     }
 
     // an administrator
-    let own = send(ask("/oauth/token", &[("grant_type", "client_credentials")])).await.tokens().access_token;
+    let admin = make_client(served, "admin", &["--role", "system:owner"]);
+    let own = http.post(served.url("/oauth/token")).header("authorization", basic("admin", &admin));
+    let own = send(own.form(&[("grant_type", "client_credentials")])).await.tokens().access_token;
     let bearer = format!("Bearer {own}");
     let api = |request: reqwest::RequestBuilder| send(request.header("authorization", &bearer));
-    let filter = [("filter", format!("email eq \"{EMAIL}\""))];
-    assert_eq!(api(http.get(served.url("/resources/iam/principals")).query(&filter)).await.status, StatusCode::OK);
     let principals = served.url("/resources/iam/principals");
+    api(http.get(&principals).query(&[("filter", format!("email eq \"{EMAIL}\""))])).await;
+    let found = api(http.get(&principals)).await;
+    assert!(found.status == StatusCode::OK && found.body.contains(EMAIL), "{}", found.body);
     let twin = json!({ "email": EMAIL, "name": NAME });
-    assert!(api(http.post(&principals).json(&twin)).await.status.is_client_error());
-    assert!(api(http.post(&principals).body(format!("{{\"{EMAIL}\": "))).await.status.is_client_error());
+    assert!(api(http.put(format!("{principals}/twin")).json(&twin)).await.status.is_client_error());
+    let broken = http.put(format!("{principals}/twin")).header("content-type", "application/json");
+    assert!(api(broken.body(format!("{{\"{EMAIL}\": "))).await.status.is_client_error());
     assert!(api(http.get(format!("{principals}/{EMAIL}"))).await.status.is_client_error());
+    let login = json!({ "authString": format!("Module=DialogUser;User={EMAIL};Password={PASSWORD}") });
+    send(http.post(served.url("/AppServer/auth/apphost")).json(&login)).await;
     assert_eq!(send(ask("/oauth/revoke", &[("token", &refreshed.refresh_token)])).await.status, StatusCode::OK);
     let page = browser.open(&served.url("/logout")).await;
     browser.press(&page, "sign-out", &[]).await;
-    secrets.push(own);
+    secrets.extend([own, admin]);
     secrets
 }
 
