@@ -143,6 +143,7 @@ impl App {
         store.register(metrics.registry());
         hasher.register(metrics.registry());
         mail.register(metrics.registry());
+        store.register_caches(&metrics.caches);
         access.register(&metrics.caches);
         fetch.register(&metrics.caches);
         Ok(App(Arc::new(Parts {
@@ -214,7 +215,9 @@ impl App {
 pub fn target(config: &Config) -> Target {
     match config.database() {
         DatabaseTarget::Sqlite(path) => Target::Sqlite(path),
-        DatabaseTarget::Postgres(url) => Target::Postgres(url, config.database_pool),
+        DatabaseTarget::Postgres(url) => {
+            Target::Postgres { url, pool: config.database_pool, patience: config.database_patience }
+        }
     }
 }
 

@@ -39,6 +39,9 @@ options! {
         /// The most connections that are kept to a PostgreSQL server.
         database_pool: u32 = 10, within 1..=1000;
 
+        /// How long a PostgreSQL server may be silent before requests that wait for it are answered with 503.
+        database_patience: Duration = seconds(1), within millis(100)..=minutes(1);
+
         /// The reverse proxies, as networks or addresses, whose `X-Forwarded-*` and `X-Request-Id` headers are believed.
         trusted_proxies: Vec<IpNet> = Vec::new();
 

@@ -29,7 +29,10 @@ use super::{
     principal::{self, Principal},
     revoked_token, session,
 };
-use crate::model::time::Timestamp;
+use crate::{
+    metrics::{CacheCounts, Caches},
+    model::time::Timestamp,
+};
 
 /// How often changes of other processes are looked for.
 const POLL: Duration = Duration::from_millis(100);
@@ -82,14 +85,34 @@ impl std::ops::Deref for KnownPrincipal {
     }
 }
 
+/// A cache, and how well it does.
+struct Kept<V> {
+    cache: Cache<String, V>,
+    counts: CacheCounts,
+}
+
+impl<V: Clone> Kept<V> {
+    fn new(capacity: usize) -> Kept<V> {
+        Kept { cache: Cache::new(capacity), counts: CacheCounts::default() }
+    }
+}
+
+impl<V> std::ops::Deref for Kept<V> {
+    type Target = Cache<String, V>;
+
+    fn deref(&self) -> &Cache<String, V> {
+        &self.cache
+    }
+}
+
 /// What is kept.
 pub(super) struct Known {
-    clients: Cache<String, Arc<KnownClient>>,
-    principals: Cache<String, Arc<KnownPrincipal>>,
-    grants: Cache<String, Arc<Grant>>,
+    clients: Kept<Arc<KnownClient>>,
+    principals: Kept<Arc<KnownPrincipal>>,
+    grants: Kept<Arc<Grant>>,
     /// Until when they live unless they are used or ended.
-    sessions: Cache<String, Timestamp>,
-    unrevoked: Cache<String, ()>,
+    sessions: Kept<Timestamp>,
+    unrevoked: Kept<()>,
     /// Raised when what some role allows has changed: what was compiled under another number does not hold.
     roles: AtomicU64,
     keys: watch::Sender<u64>,
@@ -101,11 +124,11 @@ pub(super) struct Known {
 impl Default for Known {
     fn default() -> Known {
         Known {
-            clients: Cache::new(CLIENTS),
-            principals: Cache::new(PRINCIPALS),
-            grants: Cache::new(GRANTS),
-            sessions: Cache::new(GRANTS),
-            unrevoked: Cache::new(GRANTS),
+            clients: Kept::new(CLIENTS),
+            principals: Kept::new(PRINCIPALS),
+            grants: Kept::new(GRANTS),
+            sessions: Kept::new(GRANTS),
+            unrevoked: Kept::new(GRANTS),
             roles: AtomicU64::new(0),
             keys: watch::channel(0).0,
             begun: Instant::now(),
@@ -134,8 +157,27 @@ impl Known {
         lease == 0 || self.nanoseconds(Instant::now()) < lease + nanoseconds(within.saturating_sub(LEASE))
     }
 
-    fn get<V: Clone>(&self, cache: &Cache<String, V>, id: &str) -> Option<V> {
-        if self.is_leased() { cache.get(id) } else { None }
+    fn get<V: Clone>(&self, kept: &Kept<V>, id: &str) -> Option<V> {
+        let found = if self.is_leased() { kept.get(id) } else { None };
+        match found.is_some() {
+            true => kept.counts.hit(),
+            false => kept.counts.miss(),
+        }
+        found
+    }
+
+    /// Shows the caches among the others.
+    pub(super) fn register(self: &Arc<Known>, caches: &Caches) {
+        let known = self.clone();
+        caches.add("clients", &self.clients.counts, move || known.clients.len() as u64);
+        let known = self.clone();
+        caches.add("principals", &self.principals.counts, move || known.principals.len() as u64);
+        let known = self.clone();
+        caches.add("grants", &self.grants.counts, move || known.grants.len() as u64);
+        let known = self.clone();
+        caches.add("sessions", &self.sessions.counts, move || known.sessions.len() as u64);
+        let known = self.clone();
+        caches.add("unrevoked_tokens", &self.unrevoked.counts, move || known.unrevoked.len() as u64);
     }
 
     /// Reads what is not kept, and keeps it unless it is changed meanwhile: then its place is gone.

@@ -57,7 +57,7 @@ mod sqlite;
 pub mod system_client;
 pub mod throttle;
 
-use crate::metrics::Registry;
+use crate::metrics::{Caches, Registry};
 pub use connection::Conn;
 pub use error::{Error, Failure};
 pub use known::{Following, KnownClient, KnownPrincipal};
@@ -71,8 +71,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub enum Target {
     /// A file, created if it is not there.
     Sqlite(PathBuf),
-    /// A `postgres://` URL and the number of connections.
-    Postgres(String, u32),
+    /// A server.
+    Postgres {
+        /// `postgres://`.
+        url: String,
+        /// The most connections.
+        pool: u32,
+        /// How long it may be silent before those who wait for it are told that it is not there.
+        patience: Duration,
+    },
 }
 
 /// A write transaction: a connection on which writing is allowed.
@@ -234,7 +241,9 @@ impl Store {
         let known = Arc::new(known::Known::default());
         let backend = match target {
             Target::Sqlite(path) => Backend::Sqlite(sqlite::Sqlite::open(path, known.clone())?),
-            Target::Postgres(url, size) => Backend::Postgres(postgres::Postgres::open(url, *size, known.clone())?),
+            Target::Postgres { url, pool, patience } => {
+                Backend::Postgres(postgres::Postgres::open(url, *pool, *patience, known.clone())?)
+            }
         };
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Ok(Store { backend: Arc::new(backend), known, lists: Arc::new(Semaphore::new(cores.max(2))) })
@@ -293,6 +302,11 @@ impl Store {
             }
             Backend::Postgres(postgres) => postgres.read(f).await,
         }
+    }
+
+    /// Shows what is kept in memory among the other caches.
+    pub fn register_caches(&self, caches: &Caches) {
+        self.known.register(caches);
     }
 
     /// Adds what is counted here to the names that can be read.

@@ -25,8 +25,8 @@ use super::{
 /// How often a transaction is run before its caller is told to come back later.
 const ATTEMPTS: u32 = 6;
 
-/// How long an answer is waited for before it is asked whether the database answers anybody.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is asked, in the time that the server may be silent, whether it answers anybody.
+const LOOKS: u32 = 4;
 
 struct Manager {
     url: String,
@@ -69,11 +69,13 @@ pub(super) struct Postgres {
     known: Arc<Known>,
     lost: Arc<AtomicU64>,
     url: String,
+    /// How long the server may be silent.
+    patience: Duration,
     pub(super) numbers: PostgresNumbers,
 }
 
 impl Postgres {
-    pub(super) fn open(url: &str, size: u32, known: Arc<Known>) -> Result<Postgres, Error> {
+    pub(super) fn open(url: &str, size: u32, patience: Duration, known: Arc<Known>) -> Result<Postgres, Error> {
         let mut conn = connection::postgres(url)?;
         migrate::run(&mut conn)?;
         drop(conn);
@@ -90,7 +92,7 @@ impl Postgres {
         let numbers = PostgresNumbers::default();
         numbers.size.set(i64::from(size));
         let permits = Arc::new(Semaphore::new(size as usize));
-        Ok(Postgres { pool, permits, known, lost, url: url.to_owned(), numbers })
+        Ok(Postgres { pool, permits, known, lost, url: url.to_owned(), patience, numbers })
     }
 
     pub(super) fn connect(&self) -> Result<Conn, Error> {
@@ -182,15 +184,17 @@ impl Postgres {
     /// Waits for what the database is to answer, for as long as it answers somebody: its own limits end what takes too
     /// long. A write whose answer does not come may have been kept; its caller is told that it is not known.
     async fn answered<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Error> {
-        let begun = Instant::now();
         let mut waiting = std::pin::pin!(waiting);
-        loop {
-            match tokio::time::timeout(PATIENCE / 4, &mut waiting).await {
+        // Looks are counted and not the time: a process that was frozen has not waited.
+        let mut silent = 0;
+        while silent < LOOKS - 1 {
+            match tokio::time::timeout(self.patience / LOOKS, &mut waiting).await {
                 Ok(answer) => return Ok(answer),
-                Err(_) if begun.elapsed() < PATIENCE || self.known.is_answered(PATIENCE) => {}
-                Err(_) => return Err(Error::Unavailable("the database does not answer".to_owned())),
+                Err(_) if self.known.is_answered(self.patience / 2) => silent = 0,
+                Err(_) => silent += 1,
             }
         }
+        Err(Error::Unavailable("the database does not answer".to_owned()))
     }
 }
 

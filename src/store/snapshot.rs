@@ -66,7 +66,7 @@ pub fn connect(target: &Target, writes: bool) -> Result<Conn, Error> {
                 false => connection::sqlite_reader(path)?,
             }
         }
-        Target::Postgres(url, _) => connection::postgres(url)?,
+        Target::Postgres { url, .. } => connection::postgres(url)?,
     };
     if let Conn::Postgres(conn) = &mut conn {
         // whoever reads on slowly must not be thrown out

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use diesel::{RunQueryDsl, connection::SimpleConnection, sql_query};
@@ -29,7 +30,12 @@ fn empty() -> (Target, String, tempfile::TempDir, Option<Database>) {
     let directory = tempfile::tempdir().unwrap();
     if let Some(database) = Database::empty() {
         let url = database.url().to_owned();
-        return (Target::Postgres(url.clone(), 2), url, directory, Some(database));
+        return (
+            Target::Postgres { url: url.clone(), pool: 2, patience: Duration::from_secs(30) },
+            url,
+            directory,
+            Some(database),
+        );
     }
     let path = directory.path().join("keyward.db");
     std::fs::write(&path, "").unwrap();
