@@ -170,11 +170,17 @@ fn binding_session<'g>(grant: &'g Grant, client: &Client) -> Option<&'g str> {
 /// as the client must be registered for still.
 pub fn live_grant(conn: &mut Conn, id: &str, client: &Client, now: Timestamp) -> Result<Option<Grant>, store::Error> {
     let Some(grant) = store::grant::find(conn, id)?.filter(|grant| holds(grant, client, now)) else { return Ok(None) };
-    if let Some(session_id) = binding_session(&grant, client) {
-        let live = store::session::find(conn, session_id)?.is_some_and(|session| session.is_live(now));
-        if !live {
-            return Ok(None);
-        }
-    }
-    Ok(Some(grant))
+    Ok(is_in_live_session(conn, &grant, client, now)?.then_some(grant))
+}
+
+/// Whether a grant that is kept in memory holds, as [`live_grant`] has it: the database is asked only for what may end it.
+pub fn still_holds(conn: &mut Conn, kept: &Grant, client: &Client, now: Timestamp) -> Result<bool, store::Error> {
+    Ok(holds(kept, client, now)
+        && store::grant::is_unrevoked(conn, &kept.id)?
+        && is_in_live_session(conn, kept, client, now)?)
+}
+
+fn is_in_live_session(conn: &mut Conn, grant: &Grant, client: &Client, now: Timestamp) -> Result<bool, store::Error> {
+    let Some(session_id) = binding_session(grant, client) else { return Ok(true) };
+    Ok(store::session::find(conn, session_id)?.is_some_and(|session| session.is_live(now)))
 }

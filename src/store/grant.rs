@@ -106,6 +106,17 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Grant>, Error> {
     row.map(Grant::try_from).transpose()
 }
 
+/// Whether the grant is there and was not taken back.
+pub fn is_unrevoked(conn: &mut Conn, id: &str) -> Result<bool, Error> {
+    let found: Option<String> = per_backend!(conn, conn => oauth_grant::table
+        .find(id)
+        .filter(oauth_grant::revoked_at.is_null())
+        .select(oauth_grant::id)
+        .get_result(conn))
+    .optional()?;
+    Ok(found.is_some())
+}
+
 /// Which clients hold something that was granted in one of these sessions and still holds: session and client.
 pub fn clients_of_sessions(
     conn: &mut Conn,

@@ -20,7 +20,7 @@ pub struct RefreshToken {
     pub used_at: Option<Timestamp>,
     /// The hash of what replaced it.
     pub successor_hash: Option<SecretHash>,
-    /// What replaced it, sealed; gone once the successor was used.
+    /// What replaced it, sealed; gone once the window is over.
     pub sealed_successor: Option<String>,
     /// Until when presenting it again is taken for a lost response.
     pub replay_until: Option<Timestamp>,
@@ -97,8 +97,8 @@ pub struct Successor<'a> {
     pub expires_at: Timestamp,
 }
 
-/// Replaces a token by its successor; true for exactly one of all callers. The token's own predecessor forgets its
-/// sealed successor: this one has been used, so the response that carried it was not lost.
+/// Replaces a token by its successor; true for exactly one of all callers. What was sealed for a lost response stays until
+/// its window is over ([`super::purge`]): once the successor was used, it opens nothing that is of use.
 pub fn rotate(tx: &mut Tx<'_>, token: &RefreshToken, successor: &Successor<'_>, now: Timestamp) -> Result<bool, Error> {
     let rows = per_backend!(&mut **tx, conn => diesel::update(refresh_token::table.find(token.hash.as_str()).filter(refresh_token::used_at.is_null()))
         .set((
@@ -111,13 +111,6 @@ pub fn rotate(tx: &mut Tx<'_>, token: &RefreshToken, successor: &Successor<'_>, 
     if !won(rows) {
         return Ok(false);
     }
-    per_backend!(&mut **tx, conn => diesel::update(
-        refresh_token::table
-            .filter(refresh_token::grant_id.eq(&token.grant_id))
-            .filter(refresh_token::successor_hash.eq(token.hash.as_str())),
-    )
-    .set(refresh_token::sealed_successor.eq(None::<String>))
-    .execute(conn))?;
     insert(tx, successor.hash, &token.grant_id, now, successor.expires_at)?;
     Ok(true)
 }

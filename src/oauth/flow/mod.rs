@@ -6,7 +6,7 @@
 //! expiry is checked with our clock (they read the system's, so they are handed a far future), an unknown, used or
 //! expired code is `invalid_grant`, and the order of scopes is kept.
 
-use std::{borrow::Cow, cell::RefCell};
+use std::{borrow::Cow, cell::RefCell, sync::Arc};
 
 use oxide_auth::{
     code_grant::{
@@ -26,20 +26,21 @@ use oxide_auth::{
 
 use super::error::{Code, OAuthError};
 use crate::{
+    app::App,
     identity::{
         access::Access,
         code::{self, CodeFault},
-        token::live_grant,
+        token::{live_grant, still_holds},
     },
     model::{
         grant_type::GrantType,
         redirect_uri,
         scope::Scope,
-        secret::{Secret, SecretHash},
+        secret::{Kind, Secret, SecretHash},
         time::Timestamp,
     },
     store::{
-        self, Tx,
+        self, KnownPrincipal, Tx,
         authorization_code::AuthorizationCode,
         client::Client,
         grant::Grant,
@@ -157,6 +158,8 @@ struct Flow<'f, 'c> {
     failure: RefCell<Option<Rejection>>,
     /// What was found on the way.
     found: RefCell<Option<Found>>,
+    /// What a refresh token names, as far as that was known before the transaction.
+    known: Option<Beforehand>,
     issued: RefCell<Option<Issued>>,
     refresh: Option<PreparedRefresh>,
 }
@@ -170,12 +173,55 @@ pub struct PreparedRefresh {
     pub sealed: String,
 }
 
+/// What a refresh token names, read before the transaction that replaces it: its row from the database, the rest from
+/// memory where it is kept there. The transaction asks only for what may have ended it, and replaces the token if nobody
+/// has.
+#[derive(Clone, Debug)]
+pub struct Beforehand {
+    token: RefreshToken,
+    grant: Arc<Grant>,
+    principal: Arc<KnownPrincipal>,
+    /// Whether it is to be written down that the person is active.
+    is_note_due: bool,
+}
+
+impl Beforehand {
+    /// `None` where this is not a refresh as it should be: then the transaction has to look at everything, and says what
+    /// is wrong.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub async fn read(
+        app: &App,
+        client: &Client,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Beforehand>, store::Error> {
+        let Some(hash) = Secret::presented(Kind::RefreshToken, token).map(|token| token.hash()) else {
+            return Ok(None);
+        };
+        let found = app.store.read(move |conn| store::refresh_token::find(conn, &hash)).await?;
+        let Some(token) = found.filter(|token| token.used_at.is_none() && now < token.expires_at) else {
+            return Ok(None);
+        };
+        let Some(grant) = app.store.grant(&token.grant_id).await? else { return Ok(None) };
+        let Some(principal) = app.store.principal(&grant.principal_id).await? else { return Ok(None) };
+        // what was just given on another server is not in this one's memory yet
+        if principal.suspended_at.is_some() || principal.access.grant(&grant.scope, client, true) != grant.scope {
+            return Ok(None);
+        }
+        let is_note_due = app.activity.is_due(&principal.id, principal.last_active_at, now);
+        Ok(Some(Beforehand { token, grant, principal, is_note_due }))
+    }
+}
+
 struct Found {
     principal: Principal,
     access: Access,
     code: Option<AuthorizationCode>,
     grant: Option<Grant>,
     token: Option<RefreshToken>,
+    is_note_due: bool,
 }
 
 impl Flow<'_, '_> {
@@ -254,6 +300,7 @@ impl Authorizer for Flow<'_, '_> {
                 code: Some(taken.code),
                 grant: None,
                 token: None,
+                is_note_due: false,
             })
         })?;
         let Some(code) = &found.code else { return Err(()) };
@@ -317,7 +364,6 @@ impl Issuer for Flow<'_, '_> {
             return Err(());
         };
         let (now, lifetimes) = (self.now, self.lifetimes);
-        let last_active_at = found.principal.last_active_at;
         let refresh = self.attempt(|tx| {
             let successor = Successor {
                 hash: &prepared.hash,
@@ -327,7 +373,7 @@ impl Issuer for Flow<'_, '_> {
             };
             if token.used_at.is_none() && store::refresh_token::rotate(tx, &token, &successor, now)? {
                 touch_session(tx, &grant, now, lifetimes.session_idle)?;
-                if last_active_at.is_none_or(|at| now.since(at) >= store::activity::NOTED_EVERY) {
+                if found.is_note_due {
                     store::principal::touch(tx, &grant.principal_id, now)?;
                 }
                 return Ok(Refreshed::Prepared);
@@ -350,13 +396,25 @@ impl Issuer for Flow<'_, '_> {
     fn recover_refresh<'a>(&'a self, token: &'a str) -> Result<Option<OxideGrant>, ()> {
         let (client, now) = (self.client, self.now);
         let found = self.attempt(|tx| {
+            if let Some(Beforehand { token, grant, principal, is_note_due }) = &self.known
+                && still_holds(tx, grant, client, now)?
+            {
+                return Ok(Found {
+                    principal: principal.principal.clone(),
+                    access: Access::clone(&principal.access),
+                    code: None,
+                    grant: Some(Grant::clone(grant)),
+                    token: Some(token.clone()),
+                    is_note_due: *is_note_due,
+                });
+            }
             let invalid = || {
                 refused(
                     Code::InvalidGrant,
                     "the refresh token is unknown, expired, revoked, or was issued to another client",
                 )
             };
-            let hash = Secret::presented(crate::model::secret::Kind::RefreshToken, token).ok_or_else(invalid)?.hash();
+            let hash = Secret::presented(Kind::RefreshToken, token).ok_or_else(invalid)?.hash();
             let token = store::refresh_token::find(tx, &hash)?.ok_or_else(invalid)?;
             // RFC 6749 §6: bound to the client; another client's attempt changes nothing
             let grant = live_grant(tx, &token.grant_id, client, now)?.ok_or_else(invalid)?;
@@ -365,7 +423,8 @@ impl Issuer for Flow<'_, '_> {
             }
             let principal = active_principal(tx, &grant.principal_id)?;
             let access = Access::of_principal(tx, &principal)?;
-            Ok(Found { principal, access, code: None, grant: Some(grant), token: Some(token) })
+            let is_note_due = principal.last_active_at.is_none_or(|at| now.since(at) >= store::activity::NOTED_EVERY);
+            Ok(Found { principal, access, code: None, grant: Some(grant), token: Some(token), is_note_due })
         })?;
         let Some(grant) = &found.grant else { return Err(()) };
         let oxide = OxideGrant {
@@ -534,7 +593,7 @@ pub fn authorization_code(
         Some(code) => (code.redirect_uri.clone(), code.redirect_uri_sent),
         None => ("urn:keyward:unknown".to_owned(), false),
     };
-    let mut flow = flow(tx, client, now, lifetimes, Some(refresh));
+    let mut flow = flow(tx, client, now, lifetimes, Some(refresh), None);
     let form = TokenForm {
         client_id: &client.id,
         grant_type: GrantType::AuthorizationCode,
@@ -584,6 +643,17 @@ pub fn authorization_code(
     }
 }
 
+/// What a refresh token request presents besides its client.
+#[derive(Clone, Debug)]
+pub struct Refreshing {
+    /// The refresh token.
+    pub token: String,
+    /// `scope`, if it was sent.
+    pub scope: Option<Scope>,
+    /// What the token names, as far as it was known before.
+    pub known: Option<Beforehand>,
+}
+
 /// The refresh_token grant (RFC 6749 §6), in this transaction.
 ///
 /// # Errors
@@ -592,20 +662,19 @@ pub fn authorization_code(
 pub fn refresh_token(
     tx: &mut Tx<'_>,
     client: &Client,
-    token: &str,
-    scope: Option<&Scope>,
+    refreshing: &Refreshing,
     successor: PreparedRefresh,
     lifetimes: Lifetimes,
     now: Timestamp,
 ) -> Result<Issued, Rejection> {
-    let mut flow = flow(tx, client, now, lifetimes, Some(successor));
+    let mut flow = flow(tx, client, now, lifetimes, Some(successor), refreshing.known.clone());
     let form = TokenForm {
         client_id: &client.id,
         grant_type: GrantType::RefreshToken,
         code: None,
         redirect_uri: None,
-        refresh_token: Some(token),
-        scope,
+        refresh_token: Some(&refreshing.token),
+        scope: refreshing.scope.as_ref(),
     };
     let requested = || refresh::Request::scope(&form);
     let mut machine = Refresh::new(&form);
@@ -651,6 +720,7 @@ fn flow<'f, 'c>(
     now: Timestamp,
     lifetimes: Lifetimes,
     refresh: Option<PreparedRefresh>,
+    known: Option<Beforehand>,
 ) -> Flow<'f, 'c> {
     Flow {
         tx: RefCell::new(tx),
@@ -659,6 +729,7 @@ fn flow<'f, 'c>(
         lifetimes,
         failure: RefCell::new(None),
         found: RefCell::new(None),
+        known,
         issued: RefCell::new(None),
         refresh,
     }

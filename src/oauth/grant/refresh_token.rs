@@ -20,13 +20,14 @@ pub(super) async fn redeem(
     let scope = scope_parameter(params)?;
     let lifetimes = lifetimes(app, &client);
     let (successor, prepared) = prepare(app, Some(&presented));
-    let (for_flow, token) = (client.clone(), presented.clone());
+    let known = flow::Beforehand::read(app, &client, &presented, now).await?;
+    let refreshing = flow::Refreshing { token: presented.clone(), scope, known };
+    let for_flow = client.clone();
     let (asked, issuer) = (params.clone(), app.config.issuer().to_owned());
     let outcome = app
         .store
         .write(move |tx| {
-            let scope = scope.as_ref();
-            let issued = flow::refresh_token(tx, &for_flow, &token, scope, prepared.clone(), lifetimes, now)?;
+            let issued = flow::refresh_token(tx, &for_flow, &refreshing, prepared.clone(), lifetimes, now)?;
             let openid = issued.scope.contains("openid");
             let resources = resource::audience(&issued.grant.details.resources, openid, &asked, &issuer)?;
             Ok((issued, resources))
