@@ -41,7 +41,7 @@ FAULTS = [
 NAMES = [name for name, _, _ in FAULTS]
 #: In the short form these run beside the others, one after the other in a process of their own: they wait most of the time,
 #: and do without PostgreSQL.
-BESIDE = ["R16", "R19", "R10", "R11", "R5"]
+BESIDE = ["R16", "R19", "R10", "R11", "R5", "R15", "R22"]
 
 Row = dict[str, Any]
 
