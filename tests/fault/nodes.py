@@ -85,7 +85,7 @@ def run(stage: Stage) -> None:
         cluster = _cluster(stage, size)
         each = (1000 if stage.long else 10) // (1 if size == 3 else 2)
         _races(cluster, outcome, each)
-        _mails(cluster, outcome, each * 10)
+        _mails(cluster, outcome, each * 5)
         _lockout(cluster, outcome)
         _effects(cluster, outcome, 50 if stage.long else 4)
         if size == 3 or stage.long:
