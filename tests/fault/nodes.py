@@ -53,7 +53,7 @@ def _cluster(stage: Stage, size: int) -> Cluster:
     ways = [Proxy(postgres.port) for _ in range(size)]
     stage.closing += [balancer.close, smtp.close, *(way.close for way in ways)]
     issuer = f"http://localhost:{balancer.port}"
-    options = {**smtp.options(), "login.free_attempts": "5", "shutdown_timeout": "10s"}
+    options = {**smtp.options(), "login.free_attempts": "5", "login.first_delay": "20s", "shutdown_timeout": "10s"}
     nodes = [stage.server("node", postgres.through("nodes", way.port), issuer=issuer, options=options) for way in ways]
     # all at once: one of them makes the schema, the keys and the client
     with ThreadPoolExecutor(size) as pool:

@@ -124,7 +124,7 @@ def _sign(differences: list[float]) -> float:
 def _measure(server: Server, face: Face) -> list[dict[str, float]]:
     """The times of each round, in which each kind is asked once, in a random order."""
     rounds: list[dict[str, float]] = []
-    numbers, strange = itertools.count(), list[str]()
+    numbers, strange, busy = itertools.count(), list[str](), list[str]()
     first = server.http(timeout=60)
     # what comes first is slower
     for ask in face.kinds.values():
@@ -139,9 +139,13 @@ def _measure(server: Server, face: Face) -> list[dict[str, float]]:
             for kind in random.sample(list(face.kinds), len(face.kinds)):
                 reply = face.kinds[kind](http, number, _from())
                 times[kind] = reply.took
+                if reply.status == 503:
+                    busy.append(kind)
+                    break
                 if reply.status != face.status:
                     strange.append(f"{face.name}, {kind}: expected {face.status}, got {reply}")
-            rounds.append(times)
+            else:
+                rounds.append(times)
         http.close()
 
     threads = [threading.Thread(target=work, daemon=True) for _ in range(face.width)]
@@ -149,6 +153,8 @@ def _measure(server: Server, face: Face) -> list[dict[str, float]]:
         thread.start()
     for thread in threads:
         thread.join()
+    if len(busy) > face.samples // 4:
+        strange.append(f"{face.name}: {len(busy)} requests were answered with 503")
     if strange:
         raise RuntimeError(strange[0])
     return rounds
