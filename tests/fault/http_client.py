@@ -14,6 +14,10 @@ from urllib.parse import quote, urlencode
 Headers = Mapping[str, str]
 
 
+#: A connection that nothing was sent on for so long is not used again: the server may be about to close it.
+IDLE = 3.0
+
+
 class Unanswered(Exception):
     """No complete answer came: the connection was refused, cut, or silent for too long. `sent_at` is when the request had
     been sent as a whole (of the monotonic clock), none if it was not."""
@@ -54,6 +58,7 @@ class Http:
     def __init__(self, port: int, host: str, timeout: float = 15.0) -> None:
         self.port, self.host, self.timeout = port, host, timeout
         self._connection: http.client.HTTPConnection | None = None
+        self._used = 0.0
 
     def close(self) -> None:
         """Hangs up."""
@@ -65,6 +70,8 @@ class Http:
         """Sends a request and reads the whole answer; raises `Unanswered` where there is none."""
         begun = time.monotonic()
         sent_at = None
+        if begun - self._used > IDLE:
+            self.close()
         try:
             if self._connection is None:
                 self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.timeout)
@@ -75,6 +82,7 @@ class Http:
             sent_at = time.monotonic()
             answer = self._connection.getresponse()
             content = answer.read()
+            self._used = time.monotonic()
         except (OSError, http.client.HTTPException) as error:
             self.close()
             raise Unanswered(f"{method} {path.split('?')[0]}: {type(error).__name__} {error}", sent_at) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from http_client import Http
@@ -79,6 +79,14 @@ class Ledger:
     may_act: State = State.ALIVE
     #: seconds for which the load uses a grant
     lifetime: float = 1e9
+
+    def copy(self) -> Ledger:
+        """What is known now, to be checked elsewhere: what checking finds out there is not noted here."""
+        sessions = [SignedIn(Browser(session.browser.http, dict(session.browser.cookies)), session.state) for session in self.sessions]
+        return replace(
+            self, sessions=sessions, chains=[replace(chain) for chain in self.chains], revoked=list(self.revoked),
+            roles=dict(self.roles), secrets=list(self.secrets), writes=list(self.writes), asked_principals=set(self.asked_principals),
+        )
 
     def end_everything(self, state: State, reason: str) -> None:
         """Sessions and grants of the person end (or may have ended)."""

@@ -1,5 +1,5 @@
-"""Runs the faults, one after the other, and tells what came of each: a table, `target/fault/results.json`, and the exit
-status 0 if everything held, 1 if not."""
+"""Runs the faults and tells what came of each: a table, `target/fault/results.json`, and the exit status 0 if everything held,
+1 if not."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import importlib
 import json
 import os
 import shutil
+import signal
+import subprocess
 import sys
 import time
 import traceback
 from pathlib import Path
+from typing import Any
 
 from case import Skip, Stage
 from postgres import Postgres
@@ -31,41 +34,94 @@ FAULTS = [
     ("R17", "r17_overload", "ten times the capacity, on login and token"),
     ("R18", "r18_slow", "a thousand slow clients"),
     ("R19", "r19_mail", "a mail server that hangs, resets, dawdles"),
-    ("R20", "r20_backup", "a backup while it works"),
+    ("R20", "r20_backup", "backups while it works"),
     ("R22", "r22_million", "a million principals and refresh tokens"),
+    ("TIMING", "timing", "times that would tell who has an account"),
 ]
+NAMES = [name for name, _, _ in FAULTS]
+#: In the short form these run beside the others, one after the other in a process of their own: they wait most of the time,
+#: and do without PostgreSQL.
+BESIDE = ["R16", "R19", "R10", "R11", "R5", "R15", "R22"]
+
+Row = dict[str, Any]
 
 
 def main() -> int:
     """The whole run."""
     parser = argparse.ArgumentParser(prog="tests/fault/run", description="Breaks a running server in many ways, and checks what it had acknowledged.")
-    parser.add_argument("--long", action="store_true", help="the full numbers, which take hours")
-    parser.add_argument("--only", metavar="R1,R8", help="only these: " + ", ".join(name for name, _, _ in FAULTS))
+    parser.add_argument("--long", action="store_true", help="the full numbers, which take hours, one fault after the other")
+    parser.add_argument("--only", metavar="R1,R8", help="only these: " + ", ".join(NAMES))
+    parser.add_argument("--soak", metavar="SECONDS", type=int, help="for how long R16 goes on [default: 120, 7200 with --long]")
+    parser.add_argument("--rows", metavar="FILE", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    chosen = arguments.only.upper().split(",") if arguments.only else [name for name, _, _ in FAULTS]
-    unknown = set(chosen) - {name for name, _, _ in FAULTS}
+    chosen = arguments.only.upper().split(",") if arguments.only else list(NAMES)
+    unknown = set(chosen) - set(NAMES)
     if unknown:
-        parser.error(f"--only: expected some of {', '.join(name for name, _, _ in FAULTS)}, got {', '.join(sorted(unknown))}")
-    postgres = Postgres.from_environment()
-    binary, scratch = Path(os.environ["KEYWARD_BIN"]), Path(os.environ["KEYWARD_FAULT_SCRATCH"])
-    target = Path(os.environ["KEYWARD_FAULT_TARGET"])
-    rows: list[dict[str, object]] = []
+        parser.error(f"--only: expected some of {', '.join(NAMES)}, got {', '.join(sorted(unknown))}")
+    # SystemExit, so that everything that was started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begun = time.monotonic()
+    scratch = Path(os.environ["KEYWARD_FAULT_SCRATCH"])
+    beside: list[str] = []
+    if not arguments.long and not arguments.rows and len(chosen) > 1:
+        beside = [name for name in BESIDE if name in chosen]
+    other = Beside(beside, scratch) if beside else None
+    rows: list[Row] = []
     try:
-        for name, module, title in FAULTS:
-            if name in chosen:
-                rows.append(_one(Stage(binary, scratch / name, postgres, arguments.long), name, module, title, target))
+        rows = _lane([name for name in NAMES if name in chosen and name not in beside] if not arguments.rows else chosen, arguments, scratch)
+        rows += other.rows() if other else []
     finally:
-        if postgres:
-            postgres.close()
-    target.mkdir(parents=True, exist_ok=True)
-    (target / "results.json").write_text(json.dumps({"long": arguments.long, "results": rows}, indent=2) + "\n")
-    print()
-    for row in rows:
-        print(f"  {row['result']:8}{row['seconds']:6.0f} s  {row['name']:6} {row['title']}")
+        if other:
+            other.end()
+    if arguments.rows:
+        arguments.rows.write_text(json.dumps(rows))
+    else:
+        _tell(sorted(rows, key=lambda row: NAMES.index(row["name"])), arguments.long, time.monotonic() - begun)
     return 1 if any(row["result"] == "FAILED" for row in rows) else 0
 
 
-def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict[str, object]:
+class Beside:
+    """The faults that run beside the others."""
+
+    def __init__(self, names: list[str], scratch: Path) -> None:
+        self.file, self.log = scratch / "beside.json", scratch / "beside.log"
+        place = scratch / "beside"
+        place.mkdir()
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KEYWARD_FAULT_POSTGRES")}
+        command = [sys.executable, str(Path(__file__)), "--only", ",".join(names), "--rows", str(self.file)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env={**environment, "KEYWARD_FAULT_SCRATCH": str(place)})
+
+    def rows(self) -> list[Row]:
+        """Waits until they are over, and tells what they told."""
+        status = self.process.wait()
+        print(self.log.read_text(), end="", flush=True)
+        if not self.file.exists():
+            raise RuntimeError(f"what ran beside ended with {status}")
+        return json.loads(self.file.read_text())
+
+    def end(self) -> None:
+        """Ends them, where they are not over."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait()
+
+
+def _lane(names: list[str], arguments: argparse.Namespace, scratch: Path) -> list[Row]:
+    """These faults, one after the other."""
+    postgres = Postgres.from_environment()
+    binary, target = Path(os.environ["KEYWARD_BIN"]), Path(os.environ["KEYWARD_FAULT_TARGET"])
+    known = {name: (module, title) for name, module, title in FAULTS}
+    try:
+        return [
+            _one(Stage(binary, scratch / name, postgres, arguments.long, arguments.soak), name, *known[name], target) for name in names
+        ]
+    finally:
+        if postgres:
+            postgres.close()
+
+
+def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> Row:
     print(f"\n=== {name}: {title}", flush=True)
     begun = time.monotonic()
     outcome, result = stage.outcome, "ok"
@@ -78,10 +134,11 @@ def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict
         outcome.notes.append(str(why))
     except Exception:
         outcome.faults.append(traceback.format_exc())
-    try:
-        outcome.faults += stage.close()
-    except Exception:
-        outcome.faults.append(traceback.format_exc())
+    finally:
+        try:
+            outcome.faults += stage.close()
+        except Exception:
+            outcome.faults.append(traceback.format_exc())
     outcome.judge(max(busy, busyness()))
     if outcome.faults:
         result = "FAILED"
@@ -95,6 +152,8 @@ def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict
         print(f"    {key}: {value}")
     for note in outcome.notes:
         print(f"    note: {note}")
+    for slow in outcome.slow:
+        print(f"    slow: {slow}")
     for fault in outcome.faults[:12]:
         print(f"    FAULT {fault}")
     if len(outcome.faults) > 12:
@@ -102,9 +161,20 @@ def _one(stage: Stage, name: str, module: str, title: str, target: Path) -> dict
     print(f"    {result}, {seconds:.0f} s", flush=True)
     shutil.rmtree(stage.scratch, ignore_errors=True)
     return {
-        "name": name, "title": title, "result": result, "seconds": round(seconds, 1),
-        "numbers": outcome.numbers, "notes": outcome.notes, "faults": outcome.faults,
+        "name": name, "title": title, "result": result, "seconds": round(seconds, 1), "numbers": outcome.numbers,
+        "notes": outcome.notes, "slow": outcome.slow, "faults": outcome.faults,
     }
+
+
+def _tell(rows: list[Row], long: bool, seconds: float) -> None:
+    target = Path(os.environ["KEYWARD_FAULT_TARGET"])
+    target.mkdir(parents=True, exist_ok=True)
+    (target / "results.json").write_text(json.dumps({"long": long, "seconds": round(seconds, 1), "results": rows}, indent=2) + "\n")
+    print()
+    for row in rows:
+        slow = f" ({len(row['slow'])} slow)" if row["slow"] else ""
+        print(f"  {row['result']:8}{row['seconds']:6.0f} s  {row['name']:6} {row['title']}{slow}")
+    print(f"  {'in all':8}{seconds:6.0f} s")
 
 
 if __name__ == "__main__":

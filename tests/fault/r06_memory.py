@@ -14,7 +14,7 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import quote
 
-from case import Stage
+from case import Stage, until
 from http_client import Unanswered
 from people import Browser, House
 
@@ -66,7 +66,7 @@ def run(stage: Stage) -> None:
     outcome.that(house.server.is_running(), "the server was killed")
     if house.server.is_running():
         outcome.that(peak[0] * 1024 < LIMIT, f"{peak[0] / 1024:.0f} MiB of memory")
-        outcome.that(house.server.is_ready(), "not ready afterwards")
+        outcome.that(until(house.server.is_ready, 15) is not None, "not ready afterwards")
     strange = {status: count for status, count in counts.items() if status not in (303, 400, 413, 422, 429, 503)}
     outcome.that(not strange, f"answers (0 is none): {strange}")
     outcome.numbers |= {"answers": dict(counts), "peak of anonymous memory": f"{peak[0] / 1024:.0f} MiB"}

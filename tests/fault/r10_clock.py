@@ -22,7 +22,7 @@ def run(stage: Stage) -> None:
     clock, smtp = FakeClock(stage.scratch / "clock" / "offset"), Smtp()
     stage.closing.append(smtp.close)
     options = {
-        **smtp.options(), "tokens.access_token_lifetime": "30s", "tokens.authorization_code_lifetime": "1m", "login.free_attempts": "3",
+        **smtp.options(), "tokens.access_token_lifetime": "60s", "tokens.authorization_code_lifetime": "1m", "login.free_attempts": "3",
         "mail.rate": "600", "mail.caller_rate": "120",
     }
     house = stage.house("r10", people=5, options=options, environment=clock.environment)
@@ -41,7 +41,7 @@ def run(stage: Stage) -> None:
             time.sleep(0.5 if len(steps) > 4 else 3 if abs(step) > 2 * HOUR else 1)
         load.stop()
         outcome.that(house.server.is_running(), f"{name}: the server has ended")
-        # tokens live 30 s: what the load kept may be over after a step, and says so; nobody may fail otherwise
+        # tokens live a minute: what the load kept may be over after a step, and says so; nobody may fail otherwise
         strange = [fault for fault in load.faults if "a living token is not active" not in fault and "400" not in fault and "401" not in fault]
         outcome.that(not strange, f"{name}: {strange[:3]}")
         outcome.numbers[name] = dict(load.outcomes)
@@ -79,10 +79,10 @@ def _lives(house: House, clock: FakeClock, outcome: Outcome) -> None:
     code, verifier = browser.authorize(house.app, house.people[3])
     tokens = Tokens.of(expect(redeem(http, house.app, code, verifier), 200))
     unused, verifier = browser.authorize(house.app, house.people[3])
-    for offset, active in ((0.0, True), (-5.0, True), (31.0, False), (HOUR, False), (26.0, True), (31.0, False)):
+    for offset, active in ((0.0, True), (-5.0, True), (61.0, False), (HOUR, False), (40.0, True), (61.0, False)):
         clock.set(offset)
         reply = introspect(http, house.app, tokens.access)
-        outcome.that(reply.json().get("active") is active, f"a token of 30 s, {offset:+.0f} s later: {reply}")
+        outcome.that(reply.json().get("active") is active, f"a token of 60 s, {offset:+.0f} s later: {reply}")
     clock.set(61)
     reply = redeem(http, house.app, unused, verifier)
     outcome.that(reply.status == 400, f"a code of a minute, 61 s later: {reply}")
@@ -119,7 +119,7 @@ def _mail(house: House, clock: FakeClock, smtp: Smtp, outcome: Outcome) -> None:
     reply = admin.send("POST", "/sendings/email", document)
     if outcome.that(reply.status == 202, f"no mail may be sent after the clock was an hour ahead: {reply}, Retry-After {reply.header('retry-after')}"):
         ids.append(reply.json()["sendingId"])
-    arrived = until(lambda: all(any(name.startswith(identity) for name in smtp.accepted) for identity in ids), 8)
+    arrived = until(lambda: all(any(name.startswith(identity) for name in smtp.accepted) for identity in ids), 30)
     outcome.that(arrived is not None, "a mail does not leave after the clock was an hour ahead")
 
 

@@ -52,9 +52,10 @@ def run(stage: Stage) -> None:
     # the clock moves between requests, never while one is under way: client and server agree on the time
     ticking = threading.Lock()
 
-    def look(http: Http) -> None:
+    def look(http: Http, since: float) -> None:
+        """Notes which keys were published since that time, at the earliest."""
         for key in http.get("/oauth/jwks").json()["keys"]:
-            published.setdefault(key["kid"], clock.now())
+            published.setdefault(key["kid"], since)
 
     def ask(number: int) -> None:
         http = house.server.http()
@@ -79,17 +80,16 @@ def run(stage: Stage) -> None:
 
     threads = [threading.Thread(target=ask, args=(number,), daemon=True) for number in range(3)]
     http = house.server.http()
-    look(http)
-    for kid in published:
-        published[kid] -= 10 * MAX_AGE
+    look(http, clock.now() - 10 * MAX_AGE)
     for thread in threads:
         thread.start()
     rounds = 300 if stage.long else 12
     for _ in range(rounds):
+        begun = clock.now()
         house.server.command("key", "rotate", *random.choice(([], [], ["--algorithm", "ES256"])))
         counts["rotations"] += 1
         time.sleep(0.3)
-        look(http)
+        look(http, begun)
         for _ in range(random.randint(1, 8)):
             with ticking:
                 clock.set(clock.offset + random.uniform(2, MAX_AGE))

@@ -17,7 +17,7 @@ def run(stage: Stage) -> None:
     """Mails are handed in while the mail server is in each of its moods, and over a kill; all arrive when it is well."""
     outcome, smtp = stage.outcome, Smtp()
     stage.closing.append(smtp.close)
-    options = {**smtp.options(), "mail.timeout": "2s", "mail.retry_delays": "3s,6s,12s", "mail.acceptance_timeout": "5s", "mail.caller_rate": "60000"}
+    options = {**smtp.options(), "mail.timeout": "2s", "mail.retry_delays": "3s,6s,30s", "mail.acceptance_timeout": "5s", "mail.caller_rate": "60000"}
     house = stage.house("r19", people=3, options=options)
     server, admin = house.server, house.admin()
     ids: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import socket
@@ -127,6 +128,9 @@ class Server:
             self.process.kill()
         if self.process:
             self.process.wait()
+            # libfaketime cannot tidy up after a process that was killed
+            for left in glob.glob(f"/dev/shm/*faketime_*_{self.process.pid}"):
+                Path(left).unlink(missing_ok=True)
 
     def terminate(self) -> None:
         """SIGTERM."""
