@@ -10,6 +10,11 @@ use crate::model::{
     problem::{Code, Fault, Problem},
 };
 
+/// Characters of a message that the reader of JSON made: it repeats unknown names and wrong values at any length.
+const MAX_MESSAGE: usize = 1000;
+/// Characters of a key in a pointer: longer than any that something can be kept under.
+const MAX_KEY: usize = 200;
+
 /// Brings a body into one flat form.
 ///
 /// - `mirrored`: the members that stand both flat and in `properties`. Where both are given and differ, the one that
@@ -122,7 +127,7 @@ pub fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
                 Segment::Unknown => {}
             }
         }
-        let message = error.inner().to_string();
+        let message = shortened(&error.inner().to_string());
         let code = if message.starts_with("unknown field") { Code::UnknownField } else { Code::FieldMalformed };
         Refusal::at(code, pointer, message)
     })
@@ -140,9 +145,21 @@ where
     serde::Deserialize::deserialize(deserializer).map(Some)
 }
 
-/// A key as part of a pointer (RFC 6901 §3).
+/// A key as part of a pointer (RFC 6901 §3); one that is too long for anything is cut.
 pub(super) fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
+    let cut = key.char_indices().nth(MAX_KEY).map(|(at, _)| format!("{}…", &key[..at]));
+    cut.as_deref().unwrap_or(key).replace('~', "~0").replace('/', "~1")
+}
+
+/// The beginning of a message, which says what was got, and its end, which says what was expected.
+fn shortened(message: &str) -> String {
+    match message.chars().count().checked_sub(MAX_MESSAGE) {
+        None | Some(0) => message.to_owned(),
+        Some(over) => {
+            let beginning = message.chars().take(MAX_KEY);
+            beginning.chain(['…']).chain(message.chars().skip(MAX_KEY + 1 + over)).collect()
+        }
+    }
 }
 
 /// What kind of JSON value it is.
@@ -218,5 +235,26 @@ mod tests {
         assert_eq!((wrong.code, wrong.errors[0].pointer.as_deref()), (Code::FieldMalformed, Some("/tags/1")));
         let unknown = problem(json!({"tags": [], "x/y": 1}));
         assert_eq!((unknown.code, unknown.errors[0].pointer.as_deref()), (Code::UnknownField, Some("/x~1y")));
+    }
+
+    #[test]
+    fn what_is_long_is_not_repeated_at_length() {
+        #[derive(serde::Deserialize, Debug)]
+        #[serde(deny_unknown_fields)]
+        #[allow(dead_code)]
+        struct Input {
+            tags: Vec<String>,
+        }
+        let long = "ü/".repeat(5000);
+        let unknown = read::<Input>(json!({ long.clone(): 1 })).unwrap_err().problem();
+        assert_eq!(unknown.errors[0].message.chars().count(), MAX_MESSAGE);
+        assert!(unknown.errors[0].message.ends_with("`, expected `tags`"));
+        assert_eq!(unknown.errors[0].pointer.as_ref().unwrap(), &format!("/{}…", "ü~1".repeat(100)));
+        let wrong = read::<Input>(json!({ "tags": long })).unwrap_err().problem();
+        assert!(wrong.errors[0].message.starts_with("invalid type: string \"ü/"));
+        assert!(wrong.errors[0].message.ends_with("\", expected a sequence"));
+        assert!(wrong.detail.chars().count() < MAX_MESSAGE + 10);
+        assert_eq!(shortened(&"x".repeat(MAX_MESSAGE)), "x".repeat(MAX_MESSAGE));
+        assert_eq!(shortened(&"x".repeat(MAX_MESSAGE + 1)).chars().count(), MAX_MESSAGE);
     }
 }

@@ -13,7 +13,7 @@ use crate::web::{
 mod access;
 mod answer;
 pub mod csv;
-mod cursor;
+pub mod cursor;
 mod meta;
 pub mod openapi;
 mod query;

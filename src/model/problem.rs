@@ -130,6 +130,9 @@ codes! {
     Unavailable = 503 "UNAVAILABLE",
 }
 
+/// The most faults that one problem tells.
+pub const MAX_FAULTS: usize = 100;
+
 /// One thing that is wrong with a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
@@ -150,7 +153,7 @@ pub struct Problem {
     pub code: Code,
     /// What was expected and what was got, in a sentence or two.
     pub detail: String,
-    /// Everything that is wrong, where more can be said than [`Problem::detail`] does.
+    /// Everything that is wrong, where more can be said than [`Problem::detail`] does; at most [`MAX_FAULTS`] of it.
     pub errors: Vec<Fault>,
 }
 
@@ -165,11 +168,14 @@ impl Problem {
         Problem::of(vec![Fault { code, message: message.into(), pointer: Some(pointer.into()), details: None }])
     }
 
-    /// Everything that is wrong at once; the first one decides on code and status.
-    pub fn of(errors: Vec<Fault>) -> Problem {
+    /// Everything that is wrong at once; the first one decides on code and status. Of more than [`MAX_FAULTS`] only those
+    /// are told, and how many there are.
+    pub fn of(mut errors: Vec<Fault>) -> Problem {
+        let all = errors.len();
+        errors.truncate(MAX_FAULTS);
         let Some(first) = errors.first() else { return Problem::new(Code::Internal, "no reason was given") };
         let at = first.pointer.as_deref().filter(|p| !p.is_empty()).map(|p| format!("{p}: ")).unwrap_or_default();
-        let more = match errors.len() {
+        let more = match all {
             1 => String::new(),
             n => format!(" (and {} more, see errors)", n - 1),
         };
@@ -217,5 +223,7 @@ mod tests {
         let fault = |code| Fault { code, message: "m".to_owned(), pointer: Some("/a".to_owned()), details: None };
         let problem = Problem::of(vec![fault(Code::UnknownField), fault(Code::FieldInvalid)]);
         assert_eq!((problem.code, problem.detail.as_str()), (Code::UnknownField, "/a: m (and 1 more, see errors)"));
+        let many = Problem::of(vec![fault(Code::UnknownField); 5000]);
+        assert_eq!((many.errors.len(), many.detail.as_str()), (100, "/a: m (and 4999 more, see errors)"));
     }
 }

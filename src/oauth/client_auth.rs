@@ -117,8 +117,9 @@ fn credentials(req: &HttpRequest, params: &Params) -> Result<Credentials, OAuthE
     }
 }
 
-/// `Basic`, with both halves form-decoded (RFC 6749 §2.3.1).
-fn basic(value: &str) -> Option<(String, String)> {
+/// Client id and secret of an `Authorization` header `Basic`, both form-decoded (RFC 6749 §2.3.1); `None` for anything
+/// else, and for what is not UTF-8 or holds NUL.
+pub fn basic(value: &str) -> Option<(String, String)> {
     let (scheme, encoded) = value.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Basic") || encoded.len() > 8192 {
         return None;
@@ -200,7 +201,8 @@ async fn by_assertion(
 }
 
 /// The claims and the `kid` of a JWT before its signature is checked: only to find out whose keys to check it with.
-fn unverified_claims(jwt: &str) -> Option<(Map<String, Value>, Option<String>)> {
+/// `None` for what is too long or no JWT.
+pub fn unverified_claims(jwt: &str) -> Option<(Map<String, Value>, Option<String>)> {
     if jwt.len() > keys::MAX_TOKEN_LEN {
         return None;
     }

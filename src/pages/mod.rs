@@ -15,7 +15,7 @@ mod account;
 mod consent;
 mod email;
 pub mod error;
-mod form;
+pub mod form;
 mod home;
 mod login;
 mod logout;

@@ -13,9 +13,12 @@ use crate::{
     },
     model::{
         id,
-        problem::{Code, Fault, Problem},
+        problem::{Code, Fault, MAX_FAULTS, Problem},
     },
 };
+
+/// Longer than any name of a section, so that guessing which one was meant stays cheap.
+const MAX_NAME: usize = 64;
 
 /// Sections of objects as they are to be. Each is as when it is put by itself, with its `key` or `id`; `suspended` says
 /// whether it is. What is absent stays, null clears. An `eTag` (or `etag`) says that this version is meant: where another
@@ -101,7 +104,8 @@ impl Wanted {
             }
             sections.push(of);
         }
-        faults.extend(file.keys().map(|name| at(Code::UnknownField, format!("/{}", escaped(name)), unknown(name))));
+        let strange = file.keys().take(MAX_FAULTS);
+        faults.extend(strange.map(|name| at(Code::UnknownField, format!("/{}", escaped(name)), unknown(name))));
         match faults.is_empty() {
             true => Ok(Wanted { sections, entries }),
             false => Err(Problem::of(faults).into()),
@@ -163,7 +167,8 @@ pub(super) fn at(code: Code, pointer: impl Into<String>, message: impl Into<Stri
 
 fn unknown(name: &str) -> String {
     let likeness = |known: &str| strsim::normalized_damerau_levenshtein(known, &name.to_lowercase());
-    let nearest = Kind::ALL.map(Kind::plural).into_iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    let known = Kind::ALL.map(Kind::plural).into_iter().filter(|_| name.len() <= MAX_NAME);
+    let nearest = known.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|nearest| likeness(nearest) > 0.5) {
         Some(nearest) => format!("unknown section '{}'; did you mean {nearest}?", id::shown(name)),
         None => format!("unknown section '{}', expected roles, clients or principals", id::shown(name)),
@@ -206,5 +211,15 @@ mod tests {
         );
         assert!(unknown("principal").contains("did you mean principals?"));
         assert!(!unknown("x").contains("did you mean"));
+    }
+
+    #[test]
+    fn strange_sections_are_told_briefly_however_many_and_long() {
+        let many: Map<String, Value> = (0..1000).map(|n| (format!("section{n}"), json!([]))).collect();
+        assert_eq!(told(Value::Object(many)).len(), MAX_FAULTS);
+        // comparing it with the names of sections would take a second and half a gigabyte
+        let long = "principals".repeat(500_000);
+        let problem = Wanted::read(Map::from_iter([(long, json!([]))]), 1000).unwrap_err().problem();
+        assert!(problem.detail.chars().count() < 400, "{} characters", problem.detail.chars().count());
     }
 }

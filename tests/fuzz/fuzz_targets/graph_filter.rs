@@ -1,31 +1,13 @@
 //! The text of a graph filter: whatever it is, it is refused at one of its characters, or understood; and then what is
 //! printed means the same. The first byte chooses the node.
-//!
-//! ```sh
-//! cargo install cargo-fuzz
-//! cd tests/fuzz && mkdir -p corpus/graph_filter
-//! cargo +nightly fuzz run --fuzz-dir . graph_filter corpus/graph_filter seeds/graph_filter -- -max_total_time=120
-//! ```
-//!
-//! Found texts go to `corpus/` and `artifacts/`, which are not kept. Only the values that the graph is made of are
-//! compiled, not the server: instrumenting all it is built from takes long and finds nothing here.
 
 #![no_main]
 
-/// As much of the house's values as the graph needs.
-#[allow(dead_code, unused_imports)]
-#[path = "../../../src/model"]
-mod model {
-    pub mod graph;
-    pub mod id;
-    pub mod time;
-}
-
-use libfuzzer_sys::fuzz_target;
-use model::graph::{
+use keyward::model::graph::{
     Node,
     filter::{MAX_LENGTH, parse, print},
 };
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((first, rest)) = bytes.split_first() else { return };
