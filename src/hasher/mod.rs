@@ -29,6 +29,10 @@ use argon::{Memory, OutOfMemory};
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
 
+/// How nice threads that hash are to those that answer requests: beside these, they get a quarter of a core's time.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
+
 /// When those who found the queue full may come again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
@@ -236,6 +240,11 @@ impl Queue {
 
     /// A thread's life.
     fn work(&self) {
+        // who only shows a token need not wait for those who sign in
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+            tracing::debug!(%error, "hashing goes on at the usual priority");
+        }
         let mut memory = Memory::default();
         while let Some((queued, job)) = self.next() {
             let waited = queued.elapsed();
