@@ -4,12 +4,12 @@ use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse, HttpServer, ResponseError,
-    body::{EitherBody, MessageBody},
+    body::MessageBody,
     dev::{ServerHandle, ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
         Method, StatusCode,
-        header::{self, HeaderMap, HeaderValue},
+        header::{self, HeaderValue},
     },
     middleware::{DefaultHeaders, Next, from_fn},
     web,
@@ -25,6 +25,7 @@ use crate::{
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
+mod head;
 mod listen;
 mod metrics;
 mod tls;
@@ -41,8 +42,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to end a connection.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The most bytes that the path, the query and the headers of a request may have together.
-const MAX_HEAD: usize = 65_536;
 
 /// A server that answers. It stops when this is dropped.
 pub struct Running {
@@ -196,7 +195,7 @@ pub fn start_with(
             // the last one sees the request first
             .wrap(from_fn(pages::misdirected::guard))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
-            .wrap(from_fn(limit_head))
+            .wrap(from_fn(head::check))
             .wrap(from_fn(move |req, next| strict_transport(secure, req, next)))
             .wrap(from_fn(request::observe))
     })
@@ -259,25 +258,6 @@ fn refused<E: ResponseError + 'static>(error: E, req: &HttpRequest) -> Error {
     InternalError::from_response(error, response).into()
 }
 
-async fn limit_head<B: MessageBody>(
-    req: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    let target = req.uri().path_and_query().map_or(0, |target| target.as_str().len());
-    if target + size(req.headers()) <= MAX_HEAD {
-        return next.call(req).await.map(ServiceResponse::map_into_left_body);
-    }
-    let detail = format!("expected at most {MAX_HEAD} bytes of path, query and headers");
-    // RFC 6585 §5
-    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    let response = problem(status, &detail, &request::request_id(req.request()));
-    Ok(req.into_response(response).map_into_right_body())
-}
-
-fn size(headers: &HeaderMap) -> usize {
-    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
-}
-
 /// Whoever came by https once comes by https for a year (RFC 6797 §7.1).
 async fn strict_transport(
     secure: bool,
@@ -296,7 +276,7 @@ async fn strict_transport(
 mod tests {
     use reqwest::{Client, StatusCode, header};
 
-    use super::*;
+    use super::{head::MAX_HEAD, *};
     use crate::{clock::Clock, config::Config};
 
     struct Test {
