@@ -17,8 +17,10 @@ pub mod config;
 pub mod data_dir;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod export;
 pub mod file;
+pub mod forms;
 pub mod healthcheck;
 pub mod key;
 pub mod log_level;
@@ -73,6 +75,8 @@ enum Command {
     Mail(mail::MailCommand),
     /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Examine a running server from outside in, and say how to fix what is wrong
+    Doctor(doctor::DoctorArgs),
     /// Make the running server log more or less, until it is started anew
     LogLevel(log_level::LogLevelArgs),
     /// Manage clients
@@ -142,6 +146,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Key(command) => Box::pin(key::run(command)).await,
         Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::Doctor(args) => Box::pin(doctor::run(&args)).await,
         Command::LogLevel(args) => log_level::run(&args),
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,
