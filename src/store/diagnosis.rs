@@ -124,7 +124,7 @@ pub fn postgres(conn: &mut Conn) -> Result<Option<PostgresSettings>, Error> {
 /// Only the database's.
 pub fn faults(conn: &mut Conn) -> Result<Vec<String>, Error> {
     let Conn::Sqlite(conn) = conn else { return Ok(Vec::new()) };
-    let query = format!("SELECT quick_check AS word FROM pragma_quick_check({MOST_FAULTS})");
+    let query = format!("SELECT quick_check AS word FROM pragma_quick_check LIMIT {MOST_FAULTS}");
     let rows: Vec<Word> = sql_query(query).load(conn)?;
     Ok(rows.into_iter().map(|row| row.word).filter(|word| word != "ok").collect())
 }

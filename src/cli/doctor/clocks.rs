@@ -53,7 +53,7 @@ pub fn server(answers: Option<Pair>, tokens: Option<Pair>) -> Finding {
     let pairs = [("its answers", answers), ("the tokens that it signs", tokens)];
     let seen: Vec<_> = pairs.into_iter().filter_map(|(what, pair)| Some((what, pair?))).collect();
     match seen.iter().max_by_key(|(_, pair)| pair.apart()) {
-        Some((what, pair)) => judge(SERVER, &format!("the server's, by {what}"), *pair),
+        Some((what, pair)) => judge(SERVER, &format!("the server's clock, by {what},"), *pair),
         None => Finding::warning(
             SERVER,
             "the server's answers have no Date",
@@ -70,7 +70,7 @@ pub async fn database(app: &App) -> Finding {
     match theirs {
         Ok(Some(theirs)) => {
             let ours = asked + answered.since(asked) / 2;
-            judge(DATABASE, "the database server's", Pair { theirs, ours })
+            judge(DATABASE, "the database server's clock", Pair { theirs, ours })
         }
         Ok(None) => Finding::ok(DATABASE, "the embedded database has the clock of this machine"),
         Err(error) => Finding::problem(DATABASE, format!("{error}"), "Look into the log of the database."),
@@ -80,13 +80,13 @@ pub async fn database(app: &App) -> Finding {
 fn judge(check: &'static str, whose: &str, pair: Pair) -> Finding {
     let apart = pair.apart();
     let which = if pair.theirs > pair.ours { "ahead of" } else { "behind" };
-    let what = format!("{whose} clock is {} {which} this machine's", told(apart));
+    let what = format!("{whose} is {} {which} this machine's", told(apart));
     let fix = "Have a time service (chrony, systemd-timesyncd) set the clocks of all machines: tokens and codes hold only \
                for a time.";
     match apart {
         apart if apart > TOO_MUCH => Finding::problem(check, format!("{what}; expected at most {}", told(MUCH)), fix),
         apart if apart > MUCH => Finding::warning(check, format!("{what}; expected at most {}", told(MUCH)), fix),
-        _ => Finding::ok(check, format!("{whose} clock agrees with this machine's, within {} s", apart.as_secs() + 1)),
+        _ => Finding::ok(check, format!("{whose} agrees with this machine's, within {} s", apart.as_secs() + 1)),
     }
 }
 
@@ -97,9 +97,8 @@ mod tests {
 
     #[test]
     fn clocks_that_are_apart_are_told() {
-        let pair = |theirs, ours| {
-            Some(Pair { theirs: Timestamp::from_millis(theirs), ours: Timestamp::from_millis(ours) })
-        };
+        let pair =
+            |theirs, ours| Some(Pair { theirs: Timestamp::from_millis(theirs), ours: Timestamp::from_millis(ours) });
         for (theirs, ours, expected) in [
             (100_000, 100_900, Status::Ok),
             (100_000, 105_900, Status::Ok),

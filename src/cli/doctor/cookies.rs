@@ -78,7 +78,10 @@ mod tests {
     fn each_flag_is_expected() {
         let right = "__Host-keyward_session=x; HttpOnly; SameSite=Lax; Secure; Path=/";
         assert_eq!(judge(&[right.to_owned()], true).status, Status::Ok);
-        assert_eq!(judge(&["keyward_session_80=; Path=/; httponly; samesite=lax".to_owned()], false).status, Status::Ok);
+        assert_eq!(
+            judge(&["keyward_session_80=; Path=/; httponly; samesite=lax".to_owned()], false).status,
+            Status::Ok
+        );
         for (cut, with, expected) in [
             ("HttpOnly; ", "", "HttpOnly"),
             ("Secure; ", "", "Secure"),

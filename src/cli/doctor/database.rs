@@ -125,7 +125,8 @@ pub async fn latency(app: &App) -> Finding {
         let written = app.store.write(move |tx| diagnosis::write_nothing(tx, now)).await;
         writes.push(begun.elapsed());
         if let Err(error) = read.and(written) {
-            let fix = "Look into the log of the database; see whether its disk is full or read-only, and who holds locks.";
+            let fix =
+                "Look into the log of the database; see whether its disk is full or read-only, and who holds locks.";
             return Finding::problem(LATENCY, error.to_string(), fix);
         }
     }
@@ -178,7 +179,10 @@ fn judge_sqlite(settings: &SqliteSettings, journal_mode: Option<&str>, path: &Pa
     let journal = journal_mode.unwrap_or(&settings.journal_mode);
     if journal != "wal" {
         let what = format!("the journal was kept as {journal}, expected wal");
-        faults.push(Fault::warning(what, "Have nothing else open the database's file; a server that starts sets it right."));
+        faults.push(Fault::warning(
+            what,
+            "Have nothing else open the database's file; a server that starts sets it right.",
+        ));
     }
     if settings.synchronous < 2 || !settings.foreign_keys {
         let what = format!(
@@ -196,7 +200,10 @@ fn judge_sqlite(settings: &SqliteSettings, journal_mode: Option<&str>, path: &Pa
     let wal = PathBuf::from(format!("{}-wal", path.display())).metadata().map_or(0, |file| file.len());
     if wal > MUCH_WAL {
         let what = format!("{} MiB wait to be written back into the database's file", wal >> 20);
-        faults.push(Fault::warning(what, "See which program reads the file for long, such as a copy of it, and end that."));
+        faults.push(Fault::warning(
+            what,
+            "See which program reads the file for long, such as a copy of it, and end that.",
+        ));
     }
     faults
 }
@@ -205,8 +212,7 @@ fn judge_sqlite(settings: &SqliteSettings, journal_mode: Option<&str>, path: &Pa
 async fn sound(path: PathBuf) -> (Vec<Fault>, String) {
     let (answer, answered) = oneshot::channel();
     let looking = std::thread::Builder::new().name("keyward-check".to_owned()).spawn(move || {
-        let checked =
-            snapshot::connect(&Target::Sqlite(path), false).and_then(|mut conn| diagnosis::faults(&mut conn));
+        let checked = snapshot::connect(&Target::Sqlite(path), false).and_then(|mut conn| diagnosis::faults(&mut conn));
         let _ = answer.send(checked.map_err(|error| error.to_string()));
     });
     if let Err(error) = looking {
@@ -216,7 +222,9 @@ async fn sound(path: PathBuf) -> (Vec<Fault>, String) {
                what broke them: the disk, or a copy that was made while a server ran.";
     match timeout(LOOKED, answered).await {
         Ok(Ok(Ok(faults))) if faults.is_empty() => (Vec::new(), "the file is sound".to_owned()),
-        Ok(Ok(Ok(faults))) => (vec![Fault::problem(format!("the file is damaged: {}", faults.join("; ")), fix)], String::new()),
+        Ok(Ok(Ok(faults))) => {
+            (vec![Fault::problem(format!("the file is damaged: {}", faults.join("; ")), fix)], String::new())
+        }
         Ok(Ok(Err(error))) => (vec![Fault::problem(format!("the file cannot be read: {error}"), fix)], String::new()),
         Ok(Err(_)) | Err(_) => (Vec::new(), format!("the file is too large to be looked through in {}", told(LOOKED))),
     }
@@ -307,7 +315,10 @@ mod tests {
             Finding::of_faults(SETTINGS, faults, fine)
         };
         assert_eq!(judged(&right, &config).status, Status::Ok);
-        assert_eq!(judged(&PostgresSettings { encrypted: false, local: true, ..right.clone() }, &config).status, Status::Ok);
+        assert_eq!(
+            judged(&PostgresSettings { encrypted: false, local: true, ..right.clone() }, &config).status,
+            Status::Ok
+        );
         for (wrong, what) in [
             (PostgresSettings { version: 140_010, ..right.clone() }, "PostgreSQL 14"),
             (PostgresSettings { fsync: false, ..right.clone() }, "fsync"),

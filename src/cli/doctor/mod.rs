@@ -31,18 +31,12 @@ mod wire;
 pub use finding::{Finding, Report, Status, Step};
 use wire::Wire;
 
-/// What to examine.
-///
-/// It takes the configuration of the server (file, environment, flags), runs on the server's machine as the server's user
-/// while the server runs, and speaks with it only through the issuer. A person and an application that are made for it
-/// sign in once, and are gone afterwards; the audit log tells of them.
-///
-/// The checks: issuer, tls, ready, metadata, proxy_headers, https_only, certificate_file, file_modes, disk_space, database,
-/// database_latency, database_settings, clock_database, mail, mail_queue, keys, login, client_address, cookies,
-/// clock_server. Each is ok, a warning, a problem, or was not checked.
+/// What to examine, and how to tell.
 #[derive(Args, Debug)]
-#[command(after_help = "Exit status: 0 if all is well or there are only warnings, 1 if there is a problem, 2 if the command \
-                        or the configuration is wrong.")]
+#[command(
+    after_help = "Exit status: 0 if all is well or there are only warnings, 1 if there is a problem, 2 if the command \
+                        or the configuration is wrong."
+)]
 pub struct DoctorArgs {
     /// As JSON: {"status": …, "findings": [{"check", "status", "summary", "fix", "steps"}]}
     #[arg(long)]
@@ -151,7 +145,11 @@ fn not_wanted(check: &'static str) -> Finding {
 }
 
 fn not_ours(check: &'static str) -> Finding {
-    Finding::skipped(check, "what answers is not the server that is configured here", "See to the check metadata first.")
+    Finding::skipped(
+        check,
+        "what answers is not the server that is configured here",
+        "See to the check metadata first.",
+    )
 }
 
 /// What was seen from outside.

@@ -47,7 +47,8 @@ pub async fn headers(wire: &Wire, config: &Config, honest: &Result<Answer, Strin
         StatusCode::OK => {}
         // RFC 9110 §15.5.20
         StatusCode::MISDIRECTED_REQUEST => {
-            let what = "the server was not told the host that was asked for: it takes people for lost and sends them away";
+            let what =
+                "the server was not told the host that was asked for: it takes people for lost and sends them away";
             let fix = "Have the proxy pass `Host` on as it came, or set X-Forwarded-Host and name the proxy in \
                        `trusted_proxies` (deploy/nginx.conf and deploy/Caddyfile do).";
             return Finding::problem(HEADERS, what, fix);

@@ -129,7 +129,7 @@ async fn connect(issuer: &Url) -> Result<Reached, Box<Finding>> {
 
 /// Whether there is HTTP behind it, and more than a proxy.
 async fn first_answer(wire: &Wire, silent: Vec<SocketAddr>, begun: Instant) -> (Finding, bool) {
-    let (issuer, remote) = (&wire.issuer, wire.remote);
+    let (issuer, remote) = (wire.below(""), wire.remote);
     match wire.get(&wire.below("/.well-known/openid-configuration")).await {
         Err(error) => {
             let what = format!("{remote} takes connections, but does not answer HTTP: {error}");

@@ -183,7 +183,9 @@ impl Leaf {
         let fix = "Renew the certificate, and see why it was not renewed by itself.";
         let left = self.until.map_or(Duration::ZERO, |until| until.since(self.now));
         match left {
-            left if left < URGENT => vec![Fault::problem(format!("the certificate is about to end: {}", self.text()), fix)],
+            left if left < URGENT => {
+                vec![Fault::problem(format!("the certificate is about to end: {}", self.text()), fix)]
+            }
             left if left < SOON => vec![Fault::warning(format!("the certificate ends soon: {}", self.text()), fix)],
             _ => Vec::new(),
         }
@@ -213,8 +215,7 @@ impl ServerCertVerifier for Watching {
         ocsp_response: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict =
-            self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, self.now);
+        let verdict = self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, self.now);
         if let Ok(mut seen) = self.seen.lock() {
             *seen = Some(Seen { leaf: end_entity.clone().into_owned(), refused: verdict.err() });
         }

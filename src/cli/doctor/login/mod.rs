@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, pin::pin, time::Duration};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, task::JoinSet, time::timeout};
 
 use super::{
     clocks::Pair,
@@ -82,22 +82,19 @@ pub async fn examine(app: &App, wire: &Wire, stop: impl Future<Output = ()>) -> 
     let made = who.make(app).await;
     let (record, mut finding) = match made {
         Ok(()) => {
-            // on its own, so that a panic does not keep us from cleaning up
-            let mut walking = tokio::spawn(Walk::new(app.clone(), wire.clone(), who.clone()).go());
+            // on its own, so that a panic does not keep us from cleaning up; it ends with the set
+            let mut walking = JoinSet::new();
+            walking.spawn(Walk::new(app.clone(), wire.clone(), who.clone()).go());
             tokio::select! {
                 biased;
-                () = &mut stop => {
-                    walking.abort();
-                    (Record::default(), stopped())
-                }
-                walked = tokio::time::timeout(PATIENCE, &mut walking) => match walked {
-                    Ok(Ok((record, outcome))) => {
+                () = &mut stop => (Record::default(), stopped()),
+                walked = timeout(PATIENCE, walking.join_next()) => match walked {
+                    Ok(Some(Ok((record, outcome)))) => {
                         let finding = judge(&record, outcome);
                         (record, finding)
                     }
-                    Ok(Err(error)) => (Record::default(), broken(&error.to_string())),
-                    Err(_) => {
-                        walking.abort();
+                    Ok(Some(Err(error))) => (Record::default(), broken(&error.to_string())),
+                    Ok(None) | Err(_) => {
                         (Record::default(), broken(&format!("it did not end within {}", told(PATIENCE))))
                     }
                 },
@@ -107,7 +104,10 @@ pub async fn examine(app: &App, wire: &Wire, stop: impl Future<Output = ()>) -> 
     };
     match (guard.end().await, swept) {
         (Err(error), _) => {
-            let what = format!("{}; and the throw-away account {} could not be removed: {error:#}", finding.summary, who.email);
+            let what = format!(
+                "{}; and the throw-away account {} could not be removed: {error:#}",
+                finding.summary, who.email
+            );
             let fix = format!(
                 "Run the doctor again after {}: it takes away what was left. Until then the account's password ends by \
                  itself.",

@@ -165,7 +165,8 @@ impl Walk {
             Arrived::Away(url) => url,
             Arrived::Page(_, answer) => return Err(unexpected("a redirect to the application", &answer)),
         };
-        let answer = |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
+        let answer =
+            |name: &str| url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned());
         if answer("state").as_deref() != Some(state) {
             return Err("the state came back changed".to_owned());
         }
@@ -295,7 +296,12 @@ impl Walk {
     }
 
     /// Asks as a browser, and goes where it is sent, but to nobody else.
-    async fn follow(&mut self, mut method: Method, mut url: Url, fields: Option<Vec<(String, String)>>) -> Walked<Arrived> {
+    async fn follow(
+        &mut self,
+        mut method: Method,
+        mut url: Url,
+        fields: Option<Vec<(String, String)>>,
+    ) -> Walked<Arrived> {
         let mut fields = fields;
         for _ in 0..MOST_STEPS {
             let mut request = self.browser(method, &url);
@@ -350,11 +356,7 @@ impl Walk {
 }
 
 /// Where a form is posted, and what.
-fn filled<const N: usize>(
-    on: &Url,
-    form: Form,
-    typed: [(&str, String); N],
-) -> Walked<(Url, Vec<(String, String)>)> {
+fn filled<const N: usize>(on: &Url, form: Form, typed: [(&str, String); N]) -> Walked<(Url, Vec<(String, String)>)> {
     let url = on.join(&form.action).map_err(|_| "the form leads nowhere".to_owned())?;
     let mut fields = form.hidden;
     fields.extend(typed.into_iter().map(|(name, value)| (name.to_owned(), value)));
