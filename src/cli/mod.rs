@@ -17,8 +17,10 @@ pub mod config;
 pub mod data_dir;
 pub mod demo;
 pub mod dev;
+pub mod doctor;
 pub mod export;
 pub mod file;
+pub mod forms;
 pub mod healthcheck;
 pub mod key;
 pub mod log_level;
@@ -73,6 +75,16 @@ enum Command {
     Mail(mail::MailCommand),
     /// Ask the running server whether it is ready: exit status 0 if it is, 1 if not
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Examine a running server from outside in, and say how to fix what is wrong
+    ///
+    /// It takes the configuration of the server (file, environment, flags), runs on the server's machine as the server's user
+    /// while the server runs, and speaks with it only through the issuer. A person and an application that are made for it
+    /// sign in once, and are gone afterwards; the audit log tells of them.
+    ///
+    /// The checks: issuer, tls, ready, metadata, proxy_headers, https_only, certificate_file, file_modes, disk_space, database,
+    /// database_latency, database_settings, clock_database, mail, mail_queue, keys, login, client_address, cookies,
+    /// clock_server. Each is ok, a warning, a problem, or was not checked.
+    Doctor(doctor::DoctorArgs),
     /// Make the running server log more or less, until it is started anew
     LogLevel(log_level::LogLevelArgs),
     /// Manage clients
@@ -142,6 +154,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Key(command) => Box::pin(key::run(command)).await,
         Command::Mail(command) => mail::run(&command).await,
         Command::Healthcheck(args) => healthcheck::run(&args).await,
+        Command::Doctor(args) => Box::pin(doctor::run(&args)).await,
         Command::LogLevel(args) => log_level::run(&args),
         Command::Client(command) => client::run(command).await,
         Command::Principal(command) => principal::run(command).await,

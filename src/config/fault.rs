@@ -79,6 +79,8 @@ impl std::error::Error for ConfigErrors {}
 pub(super) struct Report {
     pub(super) origins: Origins,
     pub(super) faults: Vec<Fault>,
+    /// The files that secrets were read from, by option.
+    pub(super) secret_files: Vec<(&'static str, PathBuf)>,
     /// The options that could not be read.
     unread: BTreeSet<String>,
 }

@@ -163,7 +163,10 @@ impl Visitor for Apply<'_> {
                 return self.report.add(twin, origin, problem);
             }
             match read_secret(&path) {
-                Ok(text) => given = Some((Raw::Text(text), origin)),
+                Ok(text) => {
+                    self.report.secret_files.extend(PathBuf::parse(&path).ok().map(|path| (about.key, path)));
+                    given = Some((Raw::Text(text), origin));
+                }
                 Err(problem) => return self.report.add(twin, origin, problem),
             }
         }

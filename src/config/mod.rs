@@ -52,6 +52,8 @@ pub struct Loaded {
     pub origins: Origins,
     /// The configuration file that was read.
     pub file: Option<PathBuf>,
+    /// The files that secrets were read from, by option.
+    pub secret_files: Vec<(&'static str, PathBuf)>,
 }
 
 impl Loaded {
@@ -107,7 +109,10 @@ impl Config {
             validate::validate(&mut config, &mut report);
         }
         match report.faults.is_empty() {
-            true => Ok(Loaded { config, origins: report.origins, file: file.flatten() }),
+            true => {
+                let Report { origins, secret_files, .. } = report;
+                Ok(Loaded { config, origins, file: file.flatten(), secret_files })
+            }
             false => Err(ConfigErrors(report.faults)),
         }
     }

@@ -13,7 +13,7 @@
 //! people recognise the second one. A worker that is stopped in good order gives back what it has not handed over, and
 //! waits for the answer to what it has, so that no restart sends anything twice.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::sync::{Notify, watch};
@@ -113,6 +113,16 @@ impl Mailer {
         };
         line.hang_up();
         done.map_err(|failure| failure.message)
+    }
+
+    /// Goes as far with the mail server as a mail would, and sends none: connection, encryption, greeting, authentication.
+    /// It gives up after `patience`.
+    ///
+    /// # Errors
+    /// What the other side said, or did not; also where nothing is configured.
+    pub async fn knock(&self, patience: Duration) -> Result<(), String> {
+        let Some(transport) = &self.0.transport else { return Err("no mail is sent".to_owned()) };
+        transport.knock(patience).await.map_err(|failure| failure.message)
     }
 
     /// Has the worker end: what it has not handed over it gives back, for what it has it waits for the answer.

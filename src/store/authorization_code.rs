@@ -156,3 +156,9 @@ pub fn spend_of_client(tx: &mut Tx<'_>, client_id: &str, now: Timestamp) -> Resu
     .set(authorization_code::used_at.eq(now.millis()))
     .execute(conn))?)
 }
+
+/// Deletes the codes of a client that is gone, whose replays need not be seen. Rare: it looks at all codes of a day.
+pub fn forget_of_client(tx: &mut Tx<'_>, client_id: &str) -> Result<usize, Error> {
+    Ok(diesel::delete(authorization_code::table.filter(authorization_code::client_id.eq(client_id)))
+        .execute(&mut **tx)?)
+}

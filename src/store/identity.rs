@@ -9,7 +9,7 @@ use super::{
     connection::per_backend,
     from_json, generation,
     schema::{client, identity, identity_role, principal, role},
-    to_json,
+    to_json, won,
 };
 use crate::model::{
     permission::{Acl, Attributes, Permissions},
@@ -48,6 +48,13 @@ pub fn claim(tx: &mut Tx<'_>, id: &str, kind: IdentityKind) -> Result<(), Error>
 pub fn delete(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
     diesel::update(identity::table.find(id)).set(identity::deleted_at.eq(now.millis())).execute(&mut **tx)?;
     Ok(())
+}
+
+/// Forgets an id that was deleted, so that it could be taken again. Only for an id that was random and that nobody was
+/// told of; false if it is in use or unknown.
+pub fn forget(tx: &mut Tx<'_>, id: &str) -> Result<bool, Error> {
+    let deleted = identity::table.find(id).filter(identity::deleted_at.is_not_null());
+    Ok(won(diesel::delete(deleted).execute(&mut **tx)?))
 }
 
 /// The keys of an identity's roles, in order.

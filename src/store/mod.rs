@@ -26,6 +26,7 @@ pub mod client;
 pub mod client_secret;
 pub mod connection;
 pub mod consent;
+pub mod diagnosis;
 pub mod email_change;
 mod error;
 pub mod fill;

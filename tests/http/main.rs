@@ -9,6 +9,7 @@ mod attacks;
 mod audit_chain;
 mod backup;
 mod commands;
+mod doctor;
 mod graph;
 mod iam;
 mod listing;

@@ -64,8 +64,17 @@ impl TestApp {
     }
 
     /// A server whose configuration was changed before it started. An issuer `path:/x` puts everything under that path.
+    /// `behind:http://…` is an issuer as it stands, of a proxy that the test has in front.
     pub async fn spawn_with(change: impl FnOnce(&mut Config)) -> TestApp {
-        let directory = Arc::new(tempfile::Builder::new().prefix("keyward-test-").tempdir().unwrap());
+        TestApp::spawn_on(Clock::fixed(START), change).await
+    }
+
+    /// The same by another clock.
+    pub async fn spawn_on(clock: Clock, change: impl FnOnce(&mut Config)) -> TestApp {
+        // as servers make theirs
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let directory =
+            Arc::new(tempfile::Builder::new().prefix("keyward-test-").permissions(private).tempdir().unwrap());
         let mut config = Config::defaults();
         config.listen = vec!["127.0.0.1:0".parse().unwrap()];
         config.data_dir = directory.path().to_owned();
@@ -80,7 +89,7 @@ impl TestApp {
         let database = database::Database::create(directory.path()).await;
         config.database_url = Some(database.url().into());
         change(&mut config);
-        Box::pin(TestApp::start(config, Some(database), directory, Clock::fixed(START))).await
+        Box::pin(TestApp::start(config, Some(database), directory, clock)).await
     }
 
     async fn start(
@@ -93,8 +102,9 @@ impl TestApp {
         let listeners = server::bind(&config).unwrap();
         let port = listeners.addresses()[0].port();
         let given = config.clone();
-        let path = config.issuer.as_deref().and_then(|issuer| issuer.strip_prefix("path:")).unwrap_or("").to_owned();
-        config.issuer = Some(format!("http://localhost:{port}{path}"));
+        let told = |prefix| config.issuer.as_deref().and_then(|issuer| issuer.strip_prefix(prefix));
+        let own = format!("http://localhost:{port}{}", told("path:").unwrap_or_default());
+        config.issuer = Some(told("behind:").map_or(own, str::to_owned));
         let app = App::open(config, clock.clone()).await.unwrap();
         app.prepare_to_serve().await.unwrap();
         let running = server::start(app.clone(), listeners).unwrap();
@@ -145,6 +155,11 @@ impl TestApp {
     pub fn metrics_url(&self) -> String {
         let address = self.running.as_ref().and_then(|running| running.metrics_address);
         address.map_or_else(String::new, |address| format!("http://{address}/metrics"))
+    }
+
+    /// The address on which it listens.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.running.as_ref().unwrap().addresses[0]
     }
 
     /// Now, as the server sees it.

@@ -23,6 +23,14 @@ impl Directory {
         Ok(Directory(path.to_owned()))
     }
 
+    /// Whether the directory is there.
+    pub fn knock(&self) -> Result<(), Failure> {
+        match self.0.is_dir() {
+            true => Ok(()),
+            false => Err(Failure::temporary(format!("{} is no directory", self.0.display()))),
+        }
+    }
+
     /// Writes `<id>.eml`. It is there as a whole or not at all, and a second delivery replaces it by itself.
     pub async fn write(&self, id: &str, content: Content) -> Result<(), Failure> {
         let (path, unfinished) = (self.0.join(format!("{id}.eml")), self.0.join(format!(".{id}.part")));

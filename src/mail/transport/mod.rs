@@ -80,6 +80,14 @@ impl Transport {
         }
     }
 
+    /// Whether mails could be handed over now; none is.
+    pub async fn knock(&self, patience: Duration) -> Result<(), Failure> {
+        match self {
+            Transport::Smtp(smtp) => smtp.knock(patience).await,
+            Transport::Directory(directory) => directory.knock(),
+        }
+    }
+
     /// Gets the next server to want the message. To be dropped at will: nothing is sent then.
     pub async fn prepare(&self, line: &mut Line, content: &Content) -> Result<(), Failure> {
         match self {

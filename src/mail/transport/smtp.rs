@@ -85,6 +85,20 @@ impl Smtp {
         })
     }
 
+    /// Connects and authenticates as for a mail, and says goodbye.
+    pub async fn knock(&self, patience: Duration) -> Result<(), Failure> {
+        let patience = patience.min(self.timeout);
+        match timeout(patience, Box::pin(self.connect())).await {
+            Ok(connected) => connected.map(Connection::quit),
+            Err(_) => Err(Failure::temporary(format!(
+                "{}:{} did not answer within {}",
+                self.host,
+                self.port,
+                config::duration::format(patience)
+            ))),
+        }
+    }
+
     /// Everything up to the server's "start mail input" (RFC 5321 §3.3).
     pub async fn prepare(&self, line: &mut Option<Connection>, content: &Content) -> Result<(), Failure> {
         let reused = line.take();
