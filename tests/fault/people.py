@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from http_client import Http, Reply, Unanswered, basic, bearer
+from http_client import Http, PatientHttp, Reply, basic, bearer
 from server import PASSWORD, ROOT_CLIENT, ROOT_SECRET, Server
 
 CALLBACK = "http://localhost:9/callback"
@@ -268,7 +268,7 @@ class House:
 
 def furnish(server: Server, people: int = 4) -> House:
     """Makes the application and the people of a house on a running server."""
-    admin = Admin(server.http())
+    admin = Admin(PatientHttp(server.port, server.host, repeats=5))
     app = admin.make_application("shop")
     emails = [f"person{n}@example.org" for n in range(people)]
 
