@@ -6,6 +6,7 @@ import hashlib
 import html
 import re
 import secrets
+import time
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -273,7 +274,12 @@ def furnish(server: Server, people: int = 4) -> House:
     emails = [f"person{n}@example.org" for n in range(people)]
 
     def make(email: str) -> Person:
-        done = server.command("principal", "create", "--email", email, "--password-stdin", "--json", stdin=PASSWORD + "\n")
+        for _ in range(5):
+            done = server.command("principal", "create", "--email", email, "--password-stdin", "--json", stdin=PASSWORD + "\n", check=False)
+            if done.returncode == 0:
+                break
+            # the database may be too slow for a moment
+            time.sleep(1)
         identity = re.search(r'"id": "([^"]+)"', done.stdout)
         if not identity:
             raise RuntimeError(done.stdout + done.stderr)
