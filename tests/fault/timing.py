@@ -109,7 +109,7 @@ def _compare(stage: Stage, server: Server, face: Face, where: str) -> None:
         for kind, times in took.items()
     )
     outcome.that(not told_apart, f"{where}, {face.name}: medians are apart by {_table(apart)}, at most 5 ms are allowed")
-    outcome.numbers[f"{where}, {face.name}, {face.samples} of each, ms p50 / mean / p95"] = told
+    outcome.numbers[f"{where}, {face.name}, {len(rounds)} of each, ms p50 / mean / p95"] = told
 
 
 def _table(apart: dict[str, float]) -> str:
