@@ -18,7 +18,7 @@ from case import Outcome, Stage, facts, until
 from http_client import Http, PatientHttp, Reply, Unanswered, bearer
 from jose import Es256Key, claims_of
 from mix import Load, ledgers
-from people import ROOT, Admin, Application, Browser, House, Person, Tokens, expect, furnish, introspect, own_token, redeem, refresh, revoke
+from people import ROOT, Admin, Application, Browser, House, Person, Refused, Tokens, Unavailable, Unexpected, expect, furnish, introspect, own_token, redeem, refresh, revoke
 from proxy import Proxy
 from server import Server
 from smtp import Smtp
@@ -53,7 +53,8 @@ def _cluster(stage: Stage, size: int) -> Cluster:
     ways = [Proxy(postgres.port) for _ in range(size)]
     stage.closing += [balancer.close, smtp.close, *(way.close for way in ways)]
     issuer = f"http://localhost:{balancer.port}"
-    options = {**smtp.options(), "login.free_attempts": "5", "login.first_delay": "20s", "shutdown_timeout": "10s"}
+    # the administrator's token outlives the races
+    options = {**smtp.options(), "tokens.access_token_lifetime": "24h", "login.free_attempts": "5", "login.first_delay": "20s", "shutdown_timeout": "10s"}
     nodes = [stage.server("node", postgres.through("nodes", way.port), issuer=issuer, options=options) for way in ways]
     # all at once: one of them makes the schema, the keys and the client
     with ThreadPoolExecutor(size) as pool:
@@ -66,7 +67,7 @@ def _cluster(stage: Stage, size: int) -> Cluster:
             node.start()
     balancer.tell("targets " + " ".join(str(node.port) for node in nodes))
     house = furnish(nodes[0], 4)
-    return Cluster(nodes, ways, balancer, house, smtp, [node.http() for node in nodes])
+    return Cluster(nodes, ways, balancer, house, smtp, [PatientHttp(node.port, node.host) for node in nodes])
 
 
 def _start(node: Server) -> str:
@@ -137,18 +138,22 @@ def _races(cluster: Cluster, outcome: Outcome, each: int) -> None:
 
     def only_one(what: str, replies: list[Reply], good: int, bad: tuple[int, ...]) -> None:
         won = [reply for reply in replies if reply.status == good]
-        strange = [str(reply) for reply in replies if reply.status != good and reply.status not in bad]
-        outcome.that(len(won) == 1, f"{what}: {len(won)} of {len(replies)} succeeded: {[str(reply)[:120] for reply in replies]}")
+        strange = [str(reply) for reply in replies if reply.status not in (good, 503, *bad)]
+        # where the database was too slow for a moment, it is not known whether that one won
+        least = 0 if any(reply.status == 503 for reply in replies) else 1
+        outcome.that(least <= len(won) <= 1, f"{what}: {len(won)} of {len(replies)} succeeded: {[str(reply)[:120] for reply in replies]}")
         outcome.that(not strange, f"{what}: {strange[:2]}")
 
-    for _ in range(each):
+    def once() -> None:
         code, verifier = browser.authorize(app, person)
         only_one("a code", race.run(lambda http, at: redeem(http, app, code, verifier)), 200, (400,))
 
         code, verifier = browser.authorize(app, person)
         token = Tokens.of(expect(redeem(cluster.https[0], app, code, verifier), 200)).refresh
         replies = race.run(lambda http, at: refresh(http, app, token))
-        successors = {reply.json().get("refresh_token") for reply in replies}
+        successors = {reply.json().get("refresh_token") for reply in replies if reply.status != 503}
+        if not successors:
+            raise Unavailable
         outcome.that(len(successors) == 1 and None not in successors, f"a refresh token: {[str(reply)[:160] for reply in replies]}")
         after = refresh(cluster.other(1), app, successors.pop() or "")
         outcome.that(after.status == 200, f"the successor of a race: {after}")
@@ -170,7 +175,21 @@ def _races(cluster: Cluster, outcome: Outcome, each: int) -> None:
         only_one("an email", made, 201, (409,))
 
         _suspension_race(cluster, race, admin, outcome)
-    outcome.numbers[f"races on {len(cluster.nodes)} nodes"] = each * 6
+
+    left_out = 0
+    for _ in range(each):
+        try:
+            once()
+        except (Unexpected, Refused, Unavailable) as error:
+            # a stall of the machine that lasts longer than the server waits for the database
+            if not isinstance(error, Unavailable) and "503" not in str(error):
+                raise
+            left_out += 1
+            admin.send("POST", f"/iam/principals/{house.people[1].id}/unsuspend")
+    outcome.that(left_out <= max(1, each // 4), f"{left_out} of {each} rounds of races were answered with 503")
+    if left_out:
+        outcome.numbers[f"rounds of races left out on {len(cluster.nodes)} nodes"] = left_out
+    outcome.numbers[f"races on {len(cluster.nodes)} nodes"] = (each - left_out) * 6
 
 
 def _suspension_race(cluster: Cluster, race: Race, admin: Admin, outcome: Outcome) -> None:
@@ -180,15 +199,18 @@ def _suspension_race(cluster: Cluster, race: Race, admin: Admin, outcome: Outcom
     codes = [browser.authorize(app, person) for _ in race.https[1:]]
     headers = bearer(admin.token())
     path = f"/resources/iam/principals/{person.id}"
+    suspended: list[Reply] = []
 
     def act(http: Http, at: int) -> Reply:
         if at == 0:
             time.sleep(0.004)
-            return http.send_json("POST", f"{path}/suspend", {}, headers)
+            suspended.append(http.send_json("POST", f"{path}/suspend", {}, headers))
+            return suspended[0]
         time.sleep(at * 0.002)
         return redeem(http, app, *codes[at - 1])
 
     replies = race.run(act)
+    expect(suspended[0], 200, 204)
     expect(admin.send("POST", f"/iam/principals/{person.id}/unsuspend"), 200, 204)
     for reply in replies:
         document = reply.json()
@@ -237,7 +259,7 @@ def _lockout(cluster: Cluster, outcome: Outcome) -> None:
 
 def _effects(cluster: Cluster, outcome: Outcome, each: int) -> None:
     """Every kind of ending on one node, looked for on the others: how long it was not seen there."""
-    admin = Admin(cluster.nodes[0].http())
+    admin = Admin(PatientHttp(cluster.nodes[0].port, cluster.nodes[0].host))
     for kind, prepare in (
         ("revoked access token", _revoked_access), ("revoked refresh token", _revoked_refresh), ("suspended person", _suspended),
         ("ended session", _ended), ("removed secret", _removed_secret), ("taken role", _taken_role), ("suspended client", _suspended_client),

@@ -6,13 +6,14 @@ import hashlib
 import html
 import re
 import secrets
+import time
 from base64 import urlsafe_b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from http_client import Http, Reply, Unanswered, basic, bearer
+from http_client import Http, PatientHttp, Reply, basic, bearer
 from server import PASSWORD, ROOT_CLIENT, ROOT_SECRET, Server
 
 CALLBACK = "http://localhost:9/callback"
@@ -268,12 +269,17 @@ class House:
 
 def furnish(server: Server, people: int = 4) -> House:
     """Makes the application and the people of a house on a running server."""
-    admin = Admin(server.http())
+    admin = Admin(PatientHttp(server.port, server.host, repeats=5))
     app = admin.make_application("shop")
     emails = [f"person{n}@example.org" for n in range(people)]
 
     def make(email: str) -> Person:
-        done = server.command("principal", "create", "--email", email, "--password-stdin", "--json", stdin=PASSWORD + "\n")
+        for _ in range(5):
+            done = server.command("principal", "create", "--email", email, "--password-stdin", "--json", stdin=PASSWORD + "\n", check=False)
+            if done.returncode == 0:
+                break
+            # the database may be too slow for a moment
+            time.sleep(1)
         identity = re.search(r'"id": "([^"]+)"', done.stdout)
         if not identity:
             raise RuntimeError(done.stdout + done.stderr)
