@@ -25,6 +25,7 @@ mod mail;
 mod metadata;
 mod proxy;
 mod reach;
+mod settings;
 mod tls;
 mod wire;
 
@@ -92,7 +93,7 @@ pub async fn examine(loaded: &Loaded, skip_login: bool, clock: &Clock, stop: imp
     match &opened {
         Some(opened) => {
             found.push(database::latency(&opened.app).await);
-            found.push(database::settings(opened).await);
+            found.push(settings::examine(opened, config).await);
             found.push(clocks::database(&opened.app).await);
         }
         None => {

@@ -158,13 +158,17 @@ async fn a_damaged_file_is_found() {
     let directory = tempfile::tempdir().unwrap();
     // a copy of one file, whatever still is in the write-ahead log
     let copy = directory.path().join("keyward.db");
-    let mut conn = keyward::store::snapshot::connect(&store::Target::Sqlite(database), true).unwrap();
+    let mut conn = store::snapshot::connect(&store::Target::Sqlite(database), true).unwrap();
     sql_query(format!("VACUUM INTO '{}'", copy.display())).execute(&mut conn).unwrap();
+    let mut conn = store::snapshot::connect(&store::Target::Sqlite(copy.clone()), false).unwrap();
+    // the first page of a table that nobody reads meanwhile
+    let query = "SELECT rootpage AS n FROM sqlite_schema WHERE name = 'email_change'";
+    let root: super::Count = sql_query(query).get_result(&mut conn).unwrap();
     let mut bytes = std::fs::read(&copy).unwrap();
-    // the page of a table's rows somewhere in the middle
     let page = usize::from(u16::from_be_bytes([bytes[16], bytes[17]]));
-    let at = (1..bytes.len() / page).map(|n| n * page).rfind(|at| bytes[*at] == 13).unwrap();
+    let at = (usize::try_from(root.n).unwrap() - 1) * page;
     bytes[at..at + 8].copy_from_slice(&[13, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+    drop(conn);
     std::fs::write(&copy, bytes).unwrap();
     set_mode(&copy, 0o600);
     let url = format!("sqlite://{}", copy.display());

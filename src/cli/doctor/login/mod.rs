@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{app::App, cli::out};
 
+mod browser;
 pub mod person;
 mod walk;
 

@@ -7,15 +7,15 @@ use std::{
 
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use reqwest::{
-    Method, RequestBuilder, StatusCode,
-    header::{ACCEPT, COOKIE, HeaderName, LOCATION, ORIGIN, RETRY_AFTER},
-};
+use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use url::Url;
 
-use super::person::{CALLBACK, SCOPE, SIGNED_OUT, Throwaway};
+use super::{
+    browser::{Arrived, Browser, Walked, filled, unexpected},
+    person::{CALLBACK, SCOPE, SIGNED_OUT, Throwaway},
+};
 use crate::{
     app::App,
     cli::{
@@ -23,18 +23,14 @@ use crate::{
         doctor::{
             clocks::Pair,
             finding::Step,
-            proxy::FORGED_ADDRESS,
             wire::{Answer, Wire},
         },
-        forms::{self, Form},
+        forms::Form,
     },
     keys::verify_with_jwks,
     model::{id::shown, secret::random_text, time::Timestamp},
     store,
 };
-
-/// More redirects than any sign-in has.
-const MOST_STEPS: usize = 12;
 
 /// What was seen on the way, however far it went.
 #[derive(Debug, Default)]
@@ -58,24 +54,13 @@ pub enum Stuck {
     At(&'static str, String),
 }
 
-type Walked<T> = Result<T, String>;
-
 /// A walk.
 pub struct Walk {
     app: App,
     wire: Wire,
     who: Throwaway,
-    /// The browser's cookies.
-    jar: Vec<(String, String)>,
-    throttled: Option<String>,
+    browser: Browser,
     record: Record,
-}
-
-/// Where a browser came to rest.
-enum Arrived {
-    Page(Url, Answer),
-    /// The application's own address.
-    Away(Url),
 }
 
 struct Tokens {
@@ -87,17 +72,18 @@ struct Tokens {
 impl Walk {
     /// At the beginning.
     pub fn new(app: App, wire: Wire, who: Throwaway) -> Walk {
-        Walk { app, wire, who, jar: Vec::new(), throttled: None, record: Record::default() }
+        Walk { browser: Browser::new(wire.clone()), app, wire, who, record: Record::default() }
     }
 
     /// Goes all the way.
     pub async fn go(mut self) -> (Record, Result<(), Stuck>) {
         let mut at = "authorize";
         let outcome = self.all(&mut at).await;
-        let outcome = outcome.map_err(|why| match self.throttled.take() {
+        let outcome = outcome.map_err(|why| match self.browser.throttled.take() {
             Some(retry) => Stuck::Throttled(retry),
             None => Stuck::At(at, why),
         });
+        self.record.cookies = self.browser.cookies;
         (self.record, outcome)
     }
 
@@ -144,7 +130,7 @@ impl Walk {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ]);
-        self.expect_form(Method::GET, url, None, "login-form").await
+        self.browser.expect_form(Method::GET, url, None, "login-form").await
     }
 
     /// Types email and password; on to the page that asks for consent.
@@ -155,13 +141,13 @@ impl Walk {
             ("sign_in", "true".to_owned()),
         ];
         let (url, fields) = filled(&url, form, typed)?;
-        self.expect_form(Method::POST, url, Some(fields), "consent-form").await
+        self.browser.expect_form(Method::POST, url, Some(fields), "consent-form").await
     }
 
     /// Allows it; the code (RFC 6749 §4.1.2), having checked `state` and `iss` (RFC 9207).
     async fn consent(&mut self, (url, form): (Url, Form), state: &str) -> Walked<String> {
         let (url, fields) = filled(&url, form, [("decision", "allow".to_owned())])?;
-        let url = match self.follow(Method::POST, url, Some(fields)).await? {
+        let url = match self.browser.follow(Method::POST, url, Some(fields)).await? {
             Arrived::Away(url) => url,
             Arrived::Page(_, answer) => return Err(unexpected("a redirect to the application", &answer)),
         };
@@ -251,7 +237,7 @@ impl Walk {
         url.query_pairs_mut()
             .append_pair("id_token_hint", id_token)
             .append_pair("post_logout_redirect_uri", SIGNED_OUT);
-        match self.follow(Method::GET, url, None).await? {
+        match self.browser.follow(Method::GET, url, None).await? {
             Arrived::Away(url) if url.as_str() == SIGNED_OUT => {}
             Arrived::Away(url) => return Err(format!("leads to {}", shown(url.as_str()))),
             Arrived::Page(_, answer) => return Err(unexpected("a redirect to the application", &answer)),
@@ -274,93 +260,6 @@ impl Walk {
         let request = request.basic_auth(&self.who.client_id, Some(self.who.secret.reveal()));
         json(&self.wire.send(request).await?)
     }
-
-    async fn expect_form(
-        &mut self,
-        method: Method,
-        url: Url,
-        fields: Option<Vec<(String, String)>>,
-        form: &str,
-    ) -> Walked<(Url, Form)> {
-        match self.follow(method, url, fields).await? {
-            Arrived::Away(url) => {
-                let error = url.query_pairs().find(|(name, _)| name.starts_with("error"));
-                let error = error.map(|(_, error)| shown(&error)).unwrap_or_default();
-                Err(format!("the server sends the person back to the application: {error}"))
-            }
-            Arrived::Page(url, answer) => match Form::find(&answer.body, form) {
-                Some(found) => Ok((url, found)),
-                None => Err(unexpected(&format!("a page with the {form}"), &answer)),
-            },
-        }
-    }
-
-    /// Asks as a browser, and goes where it is sent, but to nobody else.
-    async fn follow(
-        &mut self,
-        mut method: Method,
-        mut url: Url,
-        fields: Option<Vec<(String, String)>>,
-    ) -> Walked<Arrived> {
-        let mut fields = fields;
-        for _ in 0..MOST_STEPS {
-            let mut request = self.browser(method, &url);
-            if let Some(fields) = fields.take() {
-                let origin = self.wire.issuer.origin().ascii_serialization();
-                request = request.header(ORIGIN, origin).form(&fields);
-            }
-            let answer = self.wire.send(request).await?;
-            self.keep(&answer);
-            if !matches!(answer.status, StatusCode::FOUND | StatusCode::SEE_OTHER) {
-                if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                    self.throttled = Some(answer.header(RETRY_AFTER).unwrap_or("some").to_owned());
-                }
-                return Ok(Arrived::Page(url, answer));
-            }
-            let location = answer.header(LOCATION).ok_or("a redirect to nowhere")?;
-            url = url.join(location).map_err(|_| format!("a redirect to {}", shown(location)))?;
-            if [CALLBACK, SIGNED_OUT].iter().any(|own| url.as_str().starts_with(own)) {
-                return Ok(Arrived::Away(url));
-            }
-            if url.origin() != self.wire.issuer.origin() {
-                return Err(format!("a redirect to another server, {}", shown(&url.origin().ascii_serialization())));
-            }
-            method = Method::GET;
-        }
-        Err(format!("too many redirects, the last one to {}", shown(url.path())))
-    }
-
-    /// With what a client could invent, which nobody should believe.
-    fn browser(&self, method: Method, url: &Url) -> RequestBuilder {
-        let request = self.wire.request(method, url.as_str()).header(ACCEPT, "text/html");
-        let request = request.header("x-forwarded-for", FORGED_ADDRESS);
-        if self.jar.is_empty() {
-            return request;
-        }
-        let pairs: Vec<String> = self.jar.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        request.header(COOKIE, pairs.join("; "))
-    }
-
-    fn keep(&mut self, answer: &Answer) {
-        for cookie in answer.cookies() {
-            let pair = cookie.split(';').next().and_then(|pair| pair.split_once('='));
-            if let Some((name, value)) = pair {
-                self.jar.retain(|(known, _)| known != name);
-                if !value.is_empty() {
-                    self.jar.push((name.to_owned(), value.to_owned()));
-                }
-            }
-            self.record.cookies.push(cookie);
-        }
-    }
-}
-
-/// Where a form is posted, and what.
-fn filled<const N: usize>(on: &Url, form: Form, typed: [(&str, String); N]) -> Walked<(Url, Vec<(String, String)>)> {
-    let url = on.join(&form.action).map_err(|_| "the form leads nowhere".to_owned())?;
-    let mut fields = form.hidden;
-    fields.extend(typed.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    Ok((url, fields))
 }
 
 fn json(answer: &Answer) -> Walked<Value> {
@@ -368,18 +267,6 @@ fn json(answer: &Answer) -> Walked<Value> {
         Some(body) if answer.status == StatusCode::OK => Ok(body),
         _ => Err(unexpected("200 with JSON", answer)),
     }
-}
-
-/// What came instead. Of a body only what an error is called and titled: the rest may hold tokens.
-fn unexpected(expected: &str, answer: &Answer) -> String {
-    let error = answer.json().and_then(|body| {
-        let text = |name: &str| body.get(name).and_then(Value::as_str).map(shown);
-        Some(format!("{} ({})", text("error")?, text("error_description").unwrap_or_default()))
-    });
-    let what = error.unwrap_or_else(|| format!("the page '{}'", shown(&forms::title(&answer.body))));
-    let request = answer.header(HeaderName::from_static("x-request-id")).map(shown);
-    let request = request.map(|id| format!(", request {id}")).unwrap_or_default();
-    format!("expected {expected}, got {}: {what}{request}", answer.status)
 }
 
 fn millis(time: Duration) -> u64 {
