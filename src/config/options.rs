@@ -40,7 +40,7 @@ options! {
         database_pool: u32 = 10, within 1..=1000;
 
         /// How long a PostgreSQL server may be silent before requests that wait for it are answered with 503.
-        database_patience: Duration = seconds(1), within millis(100)..=minutes(1);
+        database_patience: Duration = seconds(1), within millis(100)..=seconds(10);
 
         /// The reverse proxies, as networks or addresses, whose `X-Forwarded-*` and `X-Request-Id` headers are believed.
         trusted_proxies: Vec<IpNet> = Vec::new();

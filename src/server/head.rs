@@ -39,7 +39,8 @@ fn fault(req: &ServiceRequest) -> Option<(StatusCode, String)> {
         // RFC 6585 §5
         return Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
     }
-    // The framework would unpack it, a thousand bytes out of one, before it asks how many there may be
+    // Nothing here unpacks bodies (the framework could, but only a thousand bytes out of one before it asks how many there
+    // may be), so that what is encoded would be read as it is and make no sense
     let encoded = |coding: &HeaderValue| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
     if req.headers().get_all(header::CONTENT_ENCODING).any(encoded) {
         let detail = "expected a body that is not encoded, got one with Content-Encoding";

@@ -168,16 +168,16 @@ impl Known {
 
     /// Shows the caches among the others.
     pub(super) fn register(self: &Arc<Known>, caches: &Caches) {
+        self.show(caches, "clients", |known| &known.clients);
+        self.show(caches, "principals", |known| &known.principals);
+        self.show(caches, "grants", |known| &known.grants);
+        self.show(caches, "sessions", |known| &known.sessions);
+        self.show(caches, "unrevoked_tokens", |known| &known.unrevoked);
+    }
+
+    fn show<V: Clone + 'static>(self: &Arc<Known>, caches: &Caches, name: &'static str, kept: fn(&Known) -> &Kept<V>) {
         let known = self.clone();
-        caches.add("clients", &self.clients.counts, move || known.clients.len() as u64);
-        let known = self.clone();
-        caches.add("principals", &self.principals.counts, move || known.principals.len() as u64);
-        let known = self.clone();
-        caches.add("grants", &self.grants.counts, move || known.grants.len() as u64);
-        let known = self.clone();
-        caches.add("sessions", &self.sessions.counts, move || known.sessions.len() as u64);
-        let known = self.clone();
-        caches.add("unrevoked_tokens", &self.unrevoked.counts, move || known.unrevoked.len() as u64);
+        caches.add(name, &kept(self).counts, move || kept(&known).len() as u64);
     }
 
     /// Reads what is not kept, and keeps it unless it is changed meanwhile: then its place is gone.

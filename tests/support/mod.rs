@@ -84,7 +84,7 @@ impl TestApp {
         config.passwords.answer_floor = Duration::ZERO;
         config.database_pool = 8;
         // the machine that runs the tests may stall; what a silent server does is for tests/fault
-        config.database_patience = Duration::from_secs(30);
+        config.database_patience = Duration::from_secs(10);
         config.master_key = Some(MASTER_KEY.into());
         let database = database::Database::create(directory.path()).await;
         config.database_url = Some(database.url().into());

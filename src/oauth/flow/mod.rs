@@ -6,7 +6,7 @@
 //! expiry is checked with our clock (they read the system's, so they are handed a far future), an unknown, used or
 //! expired code is `invalid_grant`, and the order of scopes is kept.
 
-use std::{borrow::Cow, cell::RefCell, sync::Arc};
+use std::{borrow::Cow, cell::RefCell};
 
 use oxide_auth::{
     code_grant::{
@@ -26,7 +26,6 @@ use oxide_auth::{
 
 use super::error::{Code, OAuthError};
 use crate::{
-    app::App,
     identity::{
         access::Access,
         code::{self, CodeFault},
@@ -40,7 +39,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        self, KnownPrincipal, Tx,
+        self, Tx,
         authorization_code::AuthorizationCode,
         client::Client,
         grant::Grant,
@@ -49,8 +48,10 @@ use crate::{
     },
 };
 
+mod beforehand;
 mod negotiation;
 
+pub use beforehand::Beforehand;
 pub use negotiation::{AuthorizationForm, bound_redirect, client_credentials, negotiate};
 
 /// The extension under which a code challenge rides through oxide-auth's grant.
@@ -171,48 +172,6 @@ pub struct PreparedRefresh {
     pub hash: SecretHash,
     /// Sealed under the token that it replaces; empty for the first of its line.
     pub sealed: String,
-}
-
-/// What a refresh token names, read before the transaction that replaces it: its row from the database, the rest from
-/// memory where it is kept there. The transaction asks only for what may have ended it, and replaces the token if nobody
-/// has.
-#[derive(Clone, Debug)]
-pub struct Beforehand {
-    token: RefreshToken,
-    grant: Arc<Grant>,
-    principal: Arc<KnownPrincipal>,
-    /// Whether it is to be written down that the person is active.
-    is_note_due: bool,
-}
-
-impl Beforehand {
-    /// `None` where this is not a refresh as it should be: then the transaction has to look at everything, and says what
-    /// is wrong.
-    ///
-    /// # Errors
-    /// The database cannot be asked.
-    pub async fn read(
-        app: &App,
-        client: &Client,
-        token: &str,
-        now: Timestamp,
-    ) -> Result<Option<Beforehand>, store::Error> {
-        let Some(hash) = Secret::presented(Kind::RefreshToken, token).map(|token| token.hash()) else {
-            return Ok(None);
-        };
-        let found = app.store.read(move |conn| store::refresh_token::find(conn, &hash)).await?;
-        let Some(token) = found.filter(|token| token.used_at.is_none() && now < token.expires_at) else {
-            return Ok(None);
-        };
-        let Some(grant) = app.store.grant(&token.grant_id).await? else { return Ok(None) };
-        let Some(principal) = app.store.principal(&grant.principal_id).await? else { return Ok(None) };
-        // what was just given on another server is not in this one's memory yet
-        if principal.suspended_at.is_some() || principal.access.grant(&grant.scope, client, true) != grant.scope {
-            return Ok(None);
-        }
-        let is_note_due = app.activity.is_due(&principal.id, principal.last_active_at, now);
-        Ok(Some(Beforehand { token, grant, principal, is_note_due }))
-    }
 }
 
 struct Found {
