@@ -276,6 +276,44 @@ async fn pages_forward_and_backward_are_the_whole_list_in_order() {
     }
 }
 
+/// More people than are looked through at once, and texts that more and fewer of them have than a page of those has.
+#[actix_web::test]
+async fn texts_are_found_in_order_among_many_people() {
+    let app = TestApp::spawn().await;
+    let mut dice = Dice(5);
+    let rows: Vec<Row> = (0..1_600)
+        .map(|number| {
+            let mut row = made_up(&mut dice, number);
+            let name = match number {
+                n if n % 13 == 3 => "Jo Thirteenth",
+                n if n % 30 == 7 => "Al Thirtieth",
+                n if n % 700 == 699 => "Seldom Seen",
+                _ => "Kim",
+            };
+            row.principal.name = Some(name.to_owned());
+            row.roles.clear();
+            row
+        })
+        .collect();
+    let added = rows.clone();
+    app.app.store.write(move |tx| added.iter().try_for_each(|row| add(tx, row))).await.unwrap();
+    for (needle, limit) in [("thirteenth", 100), ("thirteenth", 40), ("thirt", 100), ("thirtieth", 30), ("seldom", 2)] {
+        for order in [Order::CreatedAt, Order::Email] {
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let mut filter = PrincipalFilter::new(Visibility::All);
+                (filter.name, filter.include_suspended) = (Some(needle.to_owned()), limit != 40);
+                let whole = expected(&rows, &filter, order, direction);
+                let ask = Page { limit, order, direction, position: None };
+                let context = format!("{needle}: {ask:?}");
+                assert_eq!(walk(&app, &filter, ask.clone(), Side::After, None).await, whole, "{context}");
+                let last = page(&app, &filter, &Page { direction: flipped(direction), ..ask.clone() }).await.first;
+                let before = walk(&app, &filter, ask, Side::Before, last).await;
+                assert_eq!(before, whole[..whole.len() - 1], "{context}");
+            }
+        }
+    }
+}
+
 fn flipped(direction: Direction) -> Direction {
     match direction {
         Direction::Ascending => Direction::Descending,

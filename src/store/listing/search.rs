@@ -7,9 +7,9 @@
 //! | another | one that at most [`FEW`] rows meet | all of those, sorted |
 //! | another | any other | along the order's index, leaving out what does not meet it |
 //!
-//! PostgreSQL's index of texts gives no order. There, a text is first looked for in the next rows ([`WINDOWS`]), which
-//! fills a page if one row in twenty has it; then in the next blocks of 16384 rows, of which the index knows what they
-//! contain; and only then in the whole index, where at that point little can be left.
+//! PostgreSQL's index of texts gives no order. There, a text is first looked for in the next rows ([`WINDOWS`]), and in the
+//! rows after them as long as these have at least half of what the page lacks; then in the next blocks of 16384 rows, of
+//! which the index knows what they contain; and only then in the whole index, where at that point little can be left.
 
 use super::{
     BOUND, Direction, Key, Order, Page, Sort, Total,
@@ -377,23 +377,32 @@ impl Wanted {
     /// On PostgreSQL: where a text is looked for and nothing else narrows the search.
     fn by_text(&self, conn: &mut Conn, range: Range<'_>) -> Result<Vec<Key>, Error> {
         let registered = range.order == Order::CreatedAt;
-        let windows = if registered {
-            1
-        } else if self.cells.len() == 1 {
-            2
-        } else {
-            0
+        let windows = match self.cells.len() {
+            _ if registered => &WINDOWS[..1],
+            1 => &WINDOWS,
+            _ => &[],
         };
-        for window in &WINDOWS[..windows] {
-            let keys = self.in_window(conn, range, *window)?;
-            if keys.len() >= range.limit {
-                return Ok(keys);
+        let mut found: Vec<Key> = Vec::new();
+        for window in windows {
+            loop {
+                let beyond = found.last().cloned();
+                let missing = range.limit - found.len();
+                let next = Range { beyond: beyond.as_ref().or(range.beyond), limit: missing, ..range };
+                let more = self.in_window(conn, next, *window)?;
+                let had = more.len();
+                found.extend(more);
+                if had >= missing {
+                    return Ok(found);
+                }
+                if had * 2 < missing {
+                    break;
+                }
             }
         }
         let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::grams(&needle.text)).collect();
-        let mut found = Vec::new();
-        let mut beyond = range.beyond.cloned();
+        let mut beyond = found.last().or(range.beyond).cloned();
         if registered {
+            let before = found.len();
             let rare = self.is_text_alone() || grams.iter().any(|gram| texts::tells(gram));
             let (mut looked, mut blocks, mut rows) = (0, 1, 0);
             while looked < MOST_BLOCKS {
@@ -404,29 +413,27 @@ impl Wanted {
                 let (low, high) = if range.ascends { (block, block + blocks) } else { (block - blocks + 1, block + 1) };
                 let contained = (low.max(0)..high).map(|block| texts::in_block(&grams, block));
                 let part = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
-                let mut within = Sql::new(format!("s.seq >= {} AND s.seq < {} AND (", low << BLOCK, high << BLOCK));
-                within.append(Sql::join(contained, " OR ", "FALSE")).push(")");
-                found.extend(self.in_index(conn, part, within)?);
+                let edge = if range.ascends { (high << BLOCK) - 1 } else { low << BLOCK };
+                found.extend(self.in_index(conn, part, Sql::join(contained, " OR ", "FALSE"), Some(edge))?);
                 if found.len() >= range.limit {
                     return Ok(found);
                 }
-                let edge = if range.ascends { (high << BLOCK) - 1 } else { low << BLOCK };
                 beyond = Some(Key { sort: Sort::None, seq: edge });
                 looked += blocks;
                 rows += if range.ascends { (high << BLOCK) - next } else { next + 1 - (low << BLOCK) };
-                blocks = match i64::try_from(found.len()).unwrap_or(i64::MAX) {
+                blocks = match i64::try_from(found.len() - before).unwrap_or(i64::MAX) {
                     // of what one block has nothing of, little is left; the end of a block says nothing
                     0 if rare && rows < 1 << (BLOCK - 1) => 1,
                     0 if rare => break,
                     0 => BLOCKS_AT_ONCE,
                     // as many as have the rest if they are like those before, and a quarter more
-                    n => ((range.limit as i64 - n) * looked * 5 / (n * 4) + 1).min(BLOCKS_AT_ONCE),
+                    n => ((range.limit - found.len()) as i64 * looked * 5 / (n * 4) + 1).min(BLOCKS_AT_ONCE),
                 };
             }
         }
         let rest = Range { beyond: beyond.as_ref(), limit: range.limit - found.len(), ..range };
         let grams: Vec<String> = self.needles.iter().flat_map(|needle| texts::hashed_grams(&needle.text)).collect();
-        found.extend(self.in_index(conn, rest, texts::anywhere(&grams))?);
+        found.extend(self.in_index(conn, rest, texts::anywhere(&grams), None)?);
         Ok(found)
     }
 
@@ -440,14 +447,25 @@ impl Wanted {
         range.load(conn, vec![sql])
     }
 
-    /// What PostgreSQL's index of texts has.
-    fn in_index(&self, conn: &mut Conn, range: Range<'_>, contained: Sql) -> Result<Vec<Key>, Error> {
+    /// What PostgreSQL's index of texts has, up to an edge.
+    fn in_index(
+        &self,
+        conn: &mut Conn,
+        range: Range<'_>,
+        contained: Sql,
+        edge: Option<i64>,
+    ) -> Result<Vec<Key>, Error> {
         let mut sql = selected(range.order, "p.seq");
         sql.push(&format!(
             " FROM {0} AS p WHERE p.seq = ANY (ARRAY(SELECT s.seq FROM {0}_search AS s WHERE ",
             self.table
         ));
         sql.append(contained).push("))");
+        if let Some(edge) = edge {
+            // A block's mark may be the hash of some run. Not asked of the texts: PostgreSQL would look for all of the block
+            // in another index first
+            sql.push(&format!(" AND p.seq {} {edge}", if range.ascends { "<=" } else { ">=" }));
+        }
         sql.append(self.conditions(true, Met::Nothing, true))
             .append(range.condition("p.seq"))
             .push(&range.ordered("p.seq"));
