@@ -38,9 +38,8 @@ pub struct CostsArgs {
 }
 
 /// Prints `{"cores", "sign": {ALG: µs}, "verify": {…}, "ring_sign": {…}, "ring_verify": {…}, "seal", "open",
-/// "argon2_ms", "hash_cpu_ms", "hashes_per_second"}`. `sign` and `verify` are the bare operations, `ring_…` those of [`KeyRing`] with all
-/// that belongs to a JWT, `seal` and `open` those of an opaque token. `hashes_per_second` is of all hashing threads, `hash_cpu_ms` the CPU of one of these: what else the machine does is not
-/// in it.
+/// "argon2_ms", "hashes_per_second"}`. `sign` and `verify` are the bare operations, `ring_…` those of [`KeyRing`] with all
+/// that belongs to a JWT, `seal` and `open` those of an opaque token. `hashes_per_second` is of all hashing threads.
 ///
 /// # Errors
 /// A key cannot be made.
@@ -78,10 +77,7 @@ pub async fn run(args: &CostsArgs) -> anyhow::Result<()> {
     let cores = std::thread::available_parallelism()?.get();
     let alone = hashes(&hasher, &phc, 1, time).await?;
     let threads = config.passwords.hash_threads.unwrap_or(cores);
-    let (before, begun) = (cpu_seconds()?, Instant::now());
     let together = hashes(&hasher, &phc, threads, time).await?;
-    let hashed = together * begun.elapsed().as_secs_f64();
-    let hash_cpu = (cpu_seconds()? - before) / hashed.max(1.0);
     out::json(&json!({
         "cores": cores,
         "sign": sign,
@@ -91,7 +87,6 @@ pub async fn run(args: &CostsArgs) -> anyhow::Result<()> {
         "seal": seal,
         "open": open,
         "argon2_ms": 1000.0 / alone,
-        "hash_cpu_ms": hash_cpu * 1000.0,
         "hashes_per_second": together,
     }));
     Ok(())
@@ -147,16 +142,6 @@ fn micros(time: Duration, mut work: impl FnMut() -> bool) -> f64 {
     }
     runs.sort();
     runs.get(runs.len() / 2).map_or(0.0, |run| run.as_secs_f64() * 1e6 / f64::from(RUN))
-}
-
-/// The CPU that this process has used, user and system; to 10 ms.
-fn cpu_seconds() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    // proc(5): the name may have blanks, and ends with the last parenthesis; utime is field 14, stime 15
-    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let ticks: u32 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u32>().ok()).sum();
-    // USER_HZ is 100 wherever Linux runs
-    Ok(f64::from(ticks) / 100.0)
 }
 
 /// Verified passwords in a second, of so many callers.

@@ -12,7 +12,7 @@ use crate::{
     http::{Connection, form, request},
     login::{Bystander, People},
     measure::{Callers, Measured, Window},
-    place::{Credentials, Place, Server, Setting},
+    place::{Cpu, Credentials, Place, Server, Setting},
     refresh::Tokens,
     report::{Aim, Report},
     stateless::{Workload, in_turn},
@@ -143,7 +143,7 @@ impl Bystanders {
     }
 
     fn end(&self, seconds: f64) -> [Measured; 3] {
-        self.0.each_ref().map(|callers| callers.end(seconds, 0))
+        self.0.each_ref().map(|callers| callers.end(seconds, Cpu::default()))
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use crate::{
     http::{Answer, Connection, form, request},
     measure::{Callers, Measured, Step, Window, closed_loop},
-    place::{Credentials, Server},
+    place::{Cpu, Credentials, Server},
 };
 
 /// RFC 7636 appendix B.
@@ -196,7 +196,7 @@ pub async fn disturb(
         tokio::time::sleep(window.warm_up).await;
         bystanders.iter().for_each(Callers::begin);
         tokio::time::sleep(window.length).await;
-        [0, 1].map(|at| bystanders[at].end(window.length.as_secs_f64(), 0))
+        [0, 1].map(|at| bystanders[at].end(window.length.as_secs_f64(), Cpu::default()))
     };
     let idle = count().await;
     let visitors = Callers::start(people.callers(server, callers).await?, None);

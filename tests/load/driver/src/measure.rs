@@ -9,7 +9,7 @@ use std::{
 
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::place::Server;
+use crate::place::{Cpu, Server};
 
 /// What one caller does again and again.
 pub trait Step {
@@ -39,8 +39,10 @@ impl Window {
 pub struct Measured {
     /// Answers in a second.
     pub rate: f64,
-    /// The server's CPU for one, in µs.
+    /// The server's CPU for one, in µs,
     pub cpu: f64,
+    /// and that of it which hashed a password.
+    pub hashing: f64,
     /// How long one took, in µs: the median,
     pub p50: f64,
     /// the 99th percentile,
@@ -122,8 +124,8 @@ impl Callers {
         self.shared.counting.set(true);
     }
 
-    /// What was counted since, within so many seconds, while the server used this CPU (in µs).
-    pub fn end(&self, seconds: f64, cpu: u64) -> Measured {
+    /// What was counted since, within so many seconds, while the server used this CPU.
+    pub fn end(&self, seconds: f64, cpu: Cpu) -> Measured {
         self.shared.counting.set(false);
         let mut took = self.shared.took.borrow_mut();
         took.sort_unstable();
@@ -131,7 +133,8 @@ impl Callers {
         let at = |part: usize| took.get(count * part / 100).map_or(0.0, |took| f64::from(*took));
         Measured {
             rate: count as f64 / seconds,
-            cpu: if count == 0 { 0.0 } else { cpu as f64 / count as f64 },
+            cpu: cpu.all as f64 / count.max(1) as f64,
+            hashing: cpu.hashing as f64 / count.max(1) as f64,
             p50: at(50),
             p99: at(99),
             max: took.last().map_or(0.0, |took| f64::from(*took)),

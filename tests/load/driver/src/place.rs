@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     fs::{self, File},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    ops::Sub,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -216,15 +217,40 @@ pub struct Server {
     pub log: PathBuf,
 }
 
+/// CPU that was used, user and system, in µs; to 10 ms.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu {
+    /// Of the whole process,
+    pub all: u64,
+    /// and of it, of the threads that hash passwords.
+    pub hashing: u64,
+}
+
+impl Sub for Cpu {
+    type Output = Cpu;
+
+    fn sub(self, before: Cpu) -> Cpu {
+        Cpu { all: self.all - before.all, hashing: self.hashing - before.hashing }
+    }
+}
+
+/// What the `stat` file of a process or a thread says that it used.
+fn used(stat: &str) -> u64 {
+    // proc(5): the name may have blanks, and ends with the last parenthesis; utime is field 14, stime 15
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
+    let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    // USER_HZ is 100 wherever Linux runs
+    ticks * 10_000
+}
+
 impl Server {
-    /// The CPU that it has used, user and system, in µs; to 10 ms.
-    pub fn cpu(&self) -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
-        // proc(5): the name may have blanks, and ends with the last parenthesis; utime is field 14, stime 15
-        let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
-        let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-        // USER_HZ is 100 wherever Linux runs
-        ticks * 10_000
+    /// The CPU that it has used.
+    pub fn cpu(&self) -> Cpu {
+        let process = format!("/proc/{}", self.pid);
+        let tasks = fs::read_dir(format!("{process}/task")).into_iter().flatten().flatten();
+        let stats = tasks.map(|task| fs::read_to_string(task.path().join("stat")).unwrap_or_default());
+        let hashing = stats.filter(|stat| stat.contains("(keyward-hasher)")).map(|stat| used(&stat)).sum();
+        Cpu { all: used(&fs::read_to_string(format!("{process}/stat")).unwrap_or_default()), hashing }
     }
 
     /// The memory that it holds, in KiB.
