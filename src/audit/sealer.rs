@@ -23,8 +23,6 @@ use crate::{
 pub const CHECKPOINT_EVENTS: i64 = 1000;
 /// and after this time, if there were any.
 pub const CHECKPOINT_AFTER: Duration = Duration::from_secs(5 * 60);
-/// For how long nobody else seals, if a server that has begun to is not heard of any more.
-pub const LEASE: Duration = Duration::from_secs(15);
 /// How often it is looked for new events; by the watch on the wall, whatever the clock says.
 const POLL: Duration = Duration::from_secs(1);
 /// Events that one transaction seals.
@@ -119,7 +117,7 @@ impl Sealer {
         let (node, head) = (self.node.clone(), head.clone());
         let write = move |tx: &mut store::Tx<'_>| {
             let after = (position, hash.as_str());
-            if !store::audit_chain::advance(tx, &node, &head, after, now + LEASE, now)? {
+            if !store::audit_chain::advance(tx, &node, &head, after, now)? {
                 return Ok(false);
             }
             match store::audit_chain::link(tx, &links)? {
@@ -144,7 +142,8 @@ impl Sealer {
         let (head, last, cut) = self.store.read(read).await?;
         let (previous, at) = last.as_ref().map_or((0, None), |last| (last.position, Some(last.at)));
         let since = head.position - previous;
-        let is_old = at.is_none_or(|at| Timestamp::from_millis(at) + CHECKPOINT_AFTER <= now);
+        // one that was signed by a clock that was ahead delays none
+        let is_old = at.map(Timestamp::from_millis).is_none_or(|at| now < at || at + CHECKPOINT_AFTER <= now);
         if since <= 0 || (since < CHECKPOINT_EVENTS && !is_old) {
             return Ok(true);
         }
@@ -176,7 +175,7 @@ impl Sealer {
         let (node, before) = (self.node.clone(), head.clone());
         let write = move |tx: &mut store::Tx<'_>| {
             let same = (before.position, before.hash.as_str());
-            let ours = store::audit_chain::advance(tx, &node, &before, same, now + LEASE, now)?;
+            let ours = store::audit_chain::advance(tx, &node, &before, same, now)?;
             if ours {
                 let checkpoint = Signed { position, at: now.millis(), token: token.clone() };
                 store::audit_chain::insert_checkpoint(tx, &checkpoint)?;

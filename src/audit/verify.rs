@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     CHECKPOINT, CUT, Error,
     chain::{self, BEGIN, Checkpoint, Cut},
+    sealer::CHECKPOINT_AFTER,
 };
 use crate::{
     keys::AuditKeys,
@@ -73,14 +74,18 @@ pub struct Report {
     pub position: i64,
     /// The hash there.
     pub hash: String,
-    /// Committed events that are not sealed yet.
+    /// Committed events that are not sealed yet,
     pub unsealed: i64,
+    /// and when the first of them happened (RFC 3339).
+    pub unsealed_since: Option<String>,
     /// Checkpoints whose signature holds and that the chain has come by.
     pub checkpoints: u64,
     /// The position up to which a checkpoint covers the log.
     pub signed_until: i64,
     /// What went by the retention policy: the last record of it.
     pub cut: Option<Cut>,
+    /// Expected positions that lie before the last cut: nothing is left that could be held to them.
+    pub unchecked: Vec<i64>,
     /// What is wrong, by position.
     pub faults: Vec<Fault>,
     /// Faults beyond those that are told.
@@ -100,9 +105,16 @@ pub async fn verify(
 ) -> Result<Report, Error> {
     loop {
         let cut = store.read(store::audit_chain::last_cut).await?;
-        let report = Verification { keys, expected, report: Report::default(), changed: Vec::new() }
-            .run(store, &mut progress)
-            .await?;
+        let report = Verification {
+            keys,
+            expected,
+            report: Report::default(),
+            changed: Vec::new(),
+            late: Vec::new(),
+            unsigned: None,
+        }
+        .run(store, &mut progress)
+        .await?;
         // what was cut meanwhile looks like something that is missing
         if report.intact || store.read(store::audit_chain::last_cut).await? == cut {
             return Ok(report);
@@ -116,6 +128,11 @@ struct Verification<'v> {
     report: Report,
     /// Events that are not what was sealed at their place, with the hash before them.
     changed: Vec<(String, Stored)>,
+    /// Events that are older than the checkpoint before them, with its time. A later checkpoint that is older than that,
+    /// too, shows that the clock was wrong.
+    late: Vec<(Timestamp, Fault)>,
+    /// The time of the last checkpoint or, where there is none, of the first event after it; and of the last event.
+    unsigned: Option<(Timestamp, Timestamp)>,
 }
 
 /// How far the chain was followed.
@@ -129,10 +146,13 @@ struct Place {
 impl Verification<'_> {
     async fn run(mut self, store: &Store, progress: &mut impl FnMut(u64, u64)) -> Result<Report, Error> {
         let head = store.read(store::audit_chain::head).await?;
-        self.report.unsealed = store.list(store::audit_chain::count_unsealed).await?;
+        let (unsealed, since) = store.list(store::audit_chain::count_unsealed).await?;
+        (self.report.unsealed, self.report.unsealed_since) = (unsealed, since.map(time));
         let cuts = store.list(store::audit_chain::cuts).await?;
         let mut place = self.begin(&cuts);
         let begin = place.position;
+        self.expect(&place);
+        self.report.unchecked = self.expected.iter().map(|(at, _)| *at).filter(|at| *at < begin).collect();
         let total = u64::try_from(head.position - begin).unwrap_or(0);
         // checkpoints before the cut may not have gone yet
         let mut marks = Marks { next: begin - 1, page: Vec::new(), at: 0, previous: None };
@@ -167,6 +187,25 @@ impl Verification<'_> {
         if last > now.position {
             let message = format!("an event has the position {last}, but the server has sealed only {}", now.position);
             self.fault(Kind::Inserted, last, None, message);
+        }
+        self.strays(store).await?;
+        if let Some((signed, last)) = self.unsigned
+            && signed + CHECKPOINT_AFTER + TOLERANCE < last
+            // none was signed meanwhile
+            && store.read(store::audit_chain::last_checkpoint).await?.map_or(0, |mark| mark.position) <= place.position
+        {
+            let (from, to) = (self.report.signed_until.max(begin) + 1, place.position);
+            let message = format!(
+                "nothing is signed of the positions {from} to {to}, up to {}, though a checkpoint is due every {} seconds and \
+                 the last one is of {}: checkpoints are missing",
+                last.rfc3339(),
+                CHECKPOINT_AFTER.as_secs(),
+                signed.rfc3339()
+            );
+            self.fault(Kind::Record, from, None, message);
+        }
+        for (_, fault) in std::mem::take(&mut self.late) {
+            self.add(fault);
         }
         for (position, hash) in self.expected.iter().filter(|(position, _)| *position > place.position) {
             let message = format!("there was a position {position} with the hash {hash}; the log ends before");
@@ -247,8 +286,14 @@ impl Verification<'_> {
                 time(event.at),
                 time(at)
             );
-            self.fault(Kind::Inserted, position, whole.clone(), message);
+            if self.late.len() < MAX_FAULTS {
+                let fault = fault(Kind::Inserted, position, whole.clone(), message);
+                self.late.push((Timestamp::from_millis(at), fault));
+            }
         }
+        let at = Timestamp::from_millis(event.at);
+        let (signed, last) = self.unsigned.unwrap_or((at, at));
+        self.unsigned = Some((signed, last.max(at)));
         *place = Place { position, hash: stored, event: whole };
     }
 
@@ -290,8 +335,10 @@ impl Verification<'_> {
                 format!("when positions {from} to {position} were signed at {at}, they had been changed already");
             self.fault(Kind::Edited, position, None, message);
         }
-        let at = Timestamp::from_rfc3339(&claims.at).map_or(mark.at, Timestamp::millis);
-        marks.previous = Some((position, at));
+        let at = Timestamp::from_rfc3339(&claims.at).unwrap_or(Timestamp::from_millis(mark.at));
+        self.late.retain(|(signed, _)| *signed <= at + TOLERANCE);
+        self.unsigned = Some((at, at));
+        marks.previous = Some((position, at.millis()));
         match place {
             Some(place) if place.position == position && place.hash == claims.hash => {
                 self.report.checkpoints += 1;
@@ -362,14 +409,41 @@ impl Verification<'_> {
         }
     }
 
+    /// Events beside the chain: it does not come by them, or not as lists do.
+    async fn strays(&mut self, store: &Store) -> Result<(), Error> {
+        let most = MAX_FAULTS as i64;
+        for stray in store.list(move |conn| store::audit_chain::before_the_first(conn, most)).await? {
+            let position = stray.position.unwrap_or_default();
+            let message = format!("the event {} has the position {position}, before the first one", shown(&stray.id));
+            self.fault(Kind::Inserted, position, None, message);
+        }
+        for stray in store.list(move |conn| store::audit_chain::of_other_types(conn, most)).await? {
+            let message = format!(
+                "the event {} has values of another type than the server writes: they read alike, but are not found by \
+                 filters",
+                shown(&stray.id)
+            );
+            self.fault(Kind::Edited, stray.position.unwrap_or_default(), None, message);
+        }
+        Ok(())
+    }
+
     fn fault(&mut self, kind: Kind, position: i64, event: Option<(String, i64)>, message: String) {
+        self.add(fault(kind, position, event, message));
+    }
+
+    fn add(&mut self, fault: Fault) {
         if self.report.faults.len() >= MAX_FAULTS {
             self.report.more_faults += 1;
             return;
         }
-        let (event, at) = event.map_or((None, None), |(id, at)| (Some(id), Some(time(at))));
-        self.report.faults.push(Fault { kind, position, event, at, message });
+        self.report.faults.push(fault);
     }
+}
+
+fn fault(kind: Kind, position: i64, event: Option<(String, i64)>, message: String) -> Fault {
+    let (event, at) = event.map_or((None, None), |(id, at)| (Some(id), Some(time(at))));
+    Fault { kind, position, event, at, message }
 }
 
 /// The checkpoints in their order, page by page.

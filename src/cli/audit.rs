@@ -120,8 +120,23 @@ fn text(report: &Report) -> String {
         "{} events were verified, up to position {} with the hash {}. {} checkpoints hold, the last one at position {}.\n",
         report.events, report.position, report.hash, report.checkpoints, report.signed_until
     ));
-    if report.unsealed > 0 {
-        text.push_str(&format!("{} events are not sealed yet: a running server does so.\n", report.unsealed));
+    if report.position > report.signed_until.max(report.cut.as_ref().map_or(0, |cut| cut.position)) {
+        text.push_str(&format!(
+            "What follows position {} is not signed yet: until then only hashes hold it, which anybody can compute.\n",
+            report.signed_until
+        ));
+    }
+    if let Some(since) = &report.unsealed_since {
+        text.push_str(&format!(
+            "{} events are not sealed yet, the first one of {since}: a running server does so within seconds.\n",
+            report.unsealed
+        ));
+    }
+    if !report.unchecked.is_empty() {
+        text.push_str(&format!(
+            "{} of the expected positions lie before the cut: nothing is left that could be held to them.\n",
+            report.unchecked.len()
+        ));
     }
     for fault in &report.faults {
         text.push_str(&format!("position {}: {}\n", fault.position, out::plain(&fault.message)));

@@ -1,6 +1,6 @@
 //! `keyward migrate`.
 
-use clap::Args;
+use clap::{Args, builder::RangedU64ValueParser};
 
 use super::{data_dir, load, out};
 use crate::{
@@ -20,7 +20,7 @@ pub struct MigrateArgs {
     #[arg(long)]
     plan: bool,
     /// Take back the last steps, so many of them, for an older program; stop all servers before
-    #[arg(long, value_name = "STEPS", conflicts_with = "plan")]
+    #[arg(long, value_name = "STEPS", conflicts_with = "plan", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
     down: Option<usize>,
     /// Do not ask before steps are taken back
     #[arg(long, requires = "down")]

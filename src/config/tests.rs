@@ -563,9 +563,10 @@ fn a_misspelt_log_level_is_refused() {
 fn what_watches_the_server_is_given_in_the_right_way() {
     let good = nothing().set("otlp.endpoint=https://c.example:4318").set("otlp.headers=a=b,authorization=Bearer x=");
     good.set("metrics.listen=127.0.0.1:9464").loaded();
-    for endpoint in ["c.example:4318", "ftp://c.example", "http://c.example?x"] {
+    for endpoint in ["c.example:4318", "ftp://c.example", "http://c.example?x", "http://u:secret@c.example"] {
         let faults = nothing().set(&format!("otlp.endpoint={endpoint}")).faults();
         assert!(faults.len() == 1 && faults[0].contains("expected an address"), "{endpoint}: {faults:?}");
+        assert!(!faults[0].contains("secret"), "{faults:?}");
     }
     for headers in ["a=b,,c=d", "=b", "a=\u{e9}", "a=b\nc=d"] {
         let faults = nothing().set(&format!("otlp.headers={headers}")).faults();

@@ -173,13 +173,15 @@ fn threads(key: &'static str, threads: Option<usize>, report: &mut Report) {
 fn otlp(config: &Config, report: &mut Report) {
     let otlp = &config.otlp;
     let is_address = |text: &str| {
-        url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+        url::Url::parse(text).is_ok_and(|url| {
+            let login = url.username().is_empty() && url.password().is_none();
+            matches!(url.scheme(), "http" | "https") && url.query().is_none() && login
+        })
     };
     if let Some(endpoint) = otlp.endpoint.as_ref().filter(|endpoint| !is_address(endpoint)) {
-        report.complain(
-            &["otlp.endpoint"],
-            format!("got {endpoint:?}, expected an address such as http://127.0.0.1:4318"),
-        );
+        let got = if endpoint.contains('@') { "(hidden)".to_owned() } else { format!("{endpoint:?}") };
+        let expected = "an address such as http://127.0.0.1:4318; a login for it belongs in otlp.headers";
+        report.complain(&["otlp.endpoint"], format!("got {got}, expected {expected}"));
     }
     let is_header = |text: &str| text.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
     if otlp.headers.as_ref().is_some_and(|headers| {

@@ -56,6 +56,8 @@ pub struct Measured {
     pub mails_pending: Gauge,
     /// For how many seconds the oldest mail has been due.
     pub mail_overdue: Gauge,
+    /// For how long an event of the audit log has waited to be sealed.
+    pub audit_unsealed: Gauge,
     /// The age of signing keys in seconds, by `alg`, `phase` and `kid`.
     pub key_ages: Gauges,
 }
@@ -95,7 +97,8 @@ impl Metrics {
             sign_ins.clone()
         });
         names.register_collector(Box::new(caches.clone()));
-        let Measured { database_up, sessions, mails_pending, mail_overdue, key_ages } = measured.clone();
+        let Measured { database_up, sessions, mails_pending, mail_overdue, audit_unsealed, key_ages } =
+            measured.clone();
         names.register("keyward_database_up", "1 if the database answers within a second, else 0", database_up);
         names.register(
             "keyward_sessions_live",
@@ -112,6 +115,11 @@ impl Metrics {
             "keyward_mail_overdue_seconds",
             "For how long the oldest mail has been due that nobody has taken; 0 if there is none",
             mail_overdue,
+        );
+        names.register(
+            "keyward_audit_unsealed_seconds",
+            "For how long the first event of the audit log that is not sealed has waited; 0 if there is none",
+            audit_unsealed,
         );
         names.register("keyward_signing_key_age_seconds", "Age of the signing keys", key_ages);
         names.register_collector(Box::new(process::Process));

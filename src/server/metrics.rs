@@ -101,14 +101,17 @@ async fn measure(app: &App, counted: &Counted) {
     }
     let count = app.store.list(move |conn| {
         let sessions = store::session::count_live(conn, now, SESSIONS)?;
-        Ok::<_, store::Error>((sessions, store::sending::pending(conn, MAILS)?))
+        let unsealed = store::audit_chain::unsealed(conn, 1)?.first().map(|event| Timestamp::from_millis(event.at));
+        Ok::<_, store::Error>((sessions, store::sending::pending(conn, MAILS)?, unsealed))
     });
     match tokio::time::timeout(COUNTING, count).await {
-        Ok(Ok((sessions, (mails, oldest)))) => {
+        Ok(Ok((sessions, (mails, oldest), unsealed))) => {
+            let age =
+                |of: Option<Timestamp>| i64::try_from(of.map_or(0, |of| now.since(of).as_secs())).unwrap_or(i64::MAX);
             measured.sessions.set(sessions);
             measured.mails_pending.set(mails);
-            let overdue = oldest.map_or(0, |oldest| now.since(oldest).as_secs());
-            measured.mail_overdue.set(i64::try_from(overdue).unwrap_or(i64::MAX));
+            measured.mail_overdue.set(age(oldest));
+            measured.audit_unsealed.set(age(unsealed));
             *last = Some(now);
         }
         Ok(Err(error)) => tracing::warn!(%error, "sessions and mails could not be counted"),

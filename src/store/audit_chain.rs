@@ -1,7 +1,12 @@
 //! The audit log as a chain: which events are sealed, up to where, by whom, and what was signed of it.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
-use diesel::prelude::*;
+use diesel::{
+    prelude::*,
+    sql_types::{BigInt, Nullable, Text},
+};
 
 use super::{
     Conn, Error, Tx,
@@ -47,10 +52,20 @@ pub struct Head {
     held_until: i64,
 }
 
+/// For how long nobody else seals, if a server that has begun to is not heard of any more.
+pub const LEASE: Duration = Duration::from_secs(15);
+
+/// A lease that ends later than this was given by a clock that is wrong, and holds against nobody: which server seals is
+/// decided by the head's row, whoever holds it.
+fn latest_lease(now: Timestamp) -> Timestamp {
+    now + 2 * LEASE
+}
+
 impl Head {
     /// Whether another server than this one seals at this time.
     pub fn is_held_against(&self, node: &str, now: Timestamp) -> bool {
-        self.holder.as_deref().is_some_and(|holder| holder != node) && self.held_until > now.millis()
+        let holds = now.millis() < self.held_until && self.held_until <= latest_lease(now).millis();
+        holds && self.holder.as_deref().is_some_and(|holder| holder != node)
     }
 }
 
@@ -98,12 +113,14 @@ pub fn unsealed(conn: &mut Conn, limit: i64) -> Result<Vec<Stored>, Error> {
         .load(conn)?)
 }
 
-/// How many events are not sealed.
+/// How many events are not sealed, and when the first of them happened, in milliseconds.
 ///
 /// # Errors
 /// Only the database's.
-pub fn count_unsealed(conn: &mut Conn) -> Result<i64, Error> {
-    Ok(audit_event::table.filter(audit_event::position.is_null()).count().get_result(conn)?)
+pub fn count_unsealed(conn: &mut Conn) -> Result<(i64, Option<i64>), Error> {
+    use diesel::dsl::{count_star, min};
+    let unsealed = audit_event::table.filter(audit_event::position.is_null());
+    Ok(unsealed.select((count_star(), min(audit_event::at))).get_result(conn)?)
 }
 
 /// Takes or keeps the lease of sealing for `node`, and moves the head, where it still is `before`: whether that is so.
@@ -111,15 +128,12 @@ pub fn count_unsealed(conn: &mut Conn) -> Result<i64, Error> {
 ///
 /// # Errors
 /// Only the database's.
-pub fn advance(
-    tx: &mut Tx<'_>,
-    node: &str,
-    before: &Head,
-    after: (i64, &str),
-    until: Timestamp,
-    now: Timestamp,
-) -> Result<bool, Error> {
-    let free = audit_seal::holder.is_null().or(audit_seal::holder.eq(node)).or(audit_seal::held_until.le(now.millis()));
+pub fn advance(tx: &mut Tx<'_>, node: &str, before: &Head, after: (i64, &str), now: Timestamp) -> Result<bool, Error> {
+    let free = audit_seal::holder
+        .is_null()
+        .or(audit_seal::holder.eq(node))
+        .or(audit_seal::held_until.le(now.millis()))
+        .or(audit_seal::held_until.gt(latest_lease(now).millis()));
     let rows = diesel::update(
         audit_seal::table
             .find(1)
@@ -131,7 +145,7 @@ pub fn advance(
         audit_seal::position.eq(after.0),
         audit_seal::hash.eq(after.1),
         audit_seal::holder.eq(node),
-        audit_seal::held_until.eq(until.millis()),
+        audit_seal::held_until.eq((now + LEASE).millis()),
     ))
     .execute(&mut **tx)?;
     Ok(won(rows))
@@ -146,7 +160,7 @@ const LINK_SQLITE: &str = "UPDATE audit_event SET position = link.value ->> 1, h
 /// # Errors
 /// Only the database's.
 pub fn link(tx: &mut Tx<'_>, links: &[Link]) -> Result<usize, Error> {
-    use diesel::sql_types::{Array, BigInt, Text};
+    use diesel::sql_types::Array;
     match &mut **tx {
         Conn::Sqlite(conn) => {
             let rows: Vec<_> = links.iter().map(|link| (&link.id, link.position, &link.hash)).collect();
@@ -192,6 +206,47 @@ pub fn last_position(conn: &mut Conn) -> Result<i64, Error> {
         .first(conn)
         .optional()?;
     Ok(last.flatten().unwrap_or(0))
+}
+
+/// An event that no walk along the chain comes by as lists do.
+#[derive(Clone, Debug, QueryableByName)]
+pub struct Stray {
+    /// The event.
+    #[diesel(sql_type = Text)]
+    pub id: String,
+    /// Its position, if that is a number.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    pub position: Option<i64>,
+}
+
+/// Events whose place lies before the first one; at most `limit`.
+///
+/// # Errors
+/// Only the database's.
+pub fn before_the_first(conn: &mut Conn, limit: i64) -> Result<Vec<Stray>, Error> {
+    let query = "SELECT CAST(id AS TEXT) AS id, position FROM audit_event WHERE position < 1 ORDER BY position LIMIT ";
+    Ok(diesel::sql_query(format!("{query}{limit}")).load(conn)?)
+}
+
+/// Events with values of another type than their column has; at most `limit`. SQLite keeps what it is given, compares by
+/// type, and converts when it is read: such an event reads as the one that was sealed, and filters do not find it.
+///
+/// # Errors
+/// Only the database's.
+pub fn of_other_types(conn: &mut Conn, limit: i64) -> Result<Vec<Stray>, Error> {
+    const TEXTS: [&str; 7] = ["id", "action", "outcome", "actor_kind", "request_id", "target_kind", "changes"];
+    const OPTIONAL_TEXTS: [&str; 6] = ["code", "actor_id", "client_id", "ip_address", "target_id", "hash"];
+    let Conn::Sqlite(conn) = conn else { return Ok(Vec::new()) };
+    let is_text = TEXTS.map(|column| format!("typeof({column}) = 'text'"));
+    let is_text_or_null = OPTIONAL_TEXTS.map(|column| format!("typeof({column}) IN ('text', 'null')"));
+    let is_number = ["at", "occurrences"].map(|column| format!("typeof({column}) = 'integer'"));
+    let is_position = "typeof(position) IN ('integer', 'null')".to_owned();
+    let right = [&is_text[..], &is_text_or_null, &is_number, &[is_position]].concat().join(" AND ");
+    Ok(diesel::sql_query(format!(
+        "SELECT CAST(id AS TEXT) AS id, iif(typeof(position) = 'integer', position, NULL) AS position \
+         FROM audit_event WHERE NOT ({right}) LIMIT {limit}"
+    ))
+    .load(conn)?)
 }
 
 /// Every key that checkpoints and cuts are or were signed with.
@@ -315,8 +370,6 @@ pub fn delete_cut(tx: &mut Tx<'_>, until: i64, limit: i64) -> Result<usize, Erro
 
 #[cfg(test)]
 mod tests {
-    use diesel::sql_types::Text;
-
     use super::*;
     use crate::store::{connection, migrate};
 

@@ -143,7 +143,6 @@ impl HttpClient for Client {
         let problem = match &answered {
             Ok((status, _)) if status.is_success() => None,
             Ok((status, _)) => Some(format!("it answers {status}")),
-            // without the address, which may hold a password
             Err(error) => {
                 Some(if error.is_timeout() { "it takes too long" } else { "it cannot be reached" }.to_owned())
             }

@@ -48,7 +48,7 @@ impl Levels {
             match filter(&wanted).and_then(|filter| Ok(self.handle.reload(filter)?)) {
                 // at every level that says anything
                 Ok(()) => {
-                    tracing::error!(target: "keyward::log", level = wanted, "the log has another level from here on")
+                    tracing::error!(target: "keyward::log", to = wanted, "the log has another level from here on")
                 }
                 Err(error) => tracing::error!(%error, "the level of the log was not changed"),
             }

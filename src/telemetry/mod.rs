@@ -3,10 +3,11 @@
 
 use std::{
     io::{self, IsTerminal},
+    panic,
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use tracing::{Level, Metadata};
+use tracing::{Level, Metadata, field::display};
 use tracing_subscriber::{
     EnvFilter, filter::filter_fn, fmt, fmt::format::JsonFields, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
@@ -39,6 +40,11 @@ pub fn init(log: &Log) -> anyhow::Result<Levels> {
     };
     if begun.is_ok() {
         PERSONAL.store(personal, Ordering::Relaxed);
+        // A line of the log as any other, for whoever reads it by program; its message may quote what somebody has sent
+        panic::set_hook(Box::new(|panicked| {
+            let (place, said) = (panicked.location().map(display), panicked.payload_as_str().and_then(self::personal));
+            tracing::error!(target: "keyward::panic", place, said, "a thread has panicked: this is a fault of the program");
+        }));
     }
     Ok(Levels::new(log.level.clone(), handle))
 }

@@ -201,6 +201,16 @@ async fn only_a_trusted_proxy_says_which_trace_a_request_is_part_of() {
 }
 
 #[tokio::test]
+async fn a_line_has_each_member_once_also_where_the_level_is_its_subject() {
+    let served = Served::start("http", &["--set", "log.format=json"]).await;
+    assert!(text(&served.run(&["log-level", "debug"])).contains("within two seconds"));
+    served.until(|| served.log().contains("another level")).await;
+    let log = served.log();
+    let line = log.lines().find(|line| line.contains("another level")).unwrap();
+    assert_eq!(line.matches("\"level\":").count(), 1, "{line}");
+}
+
+#[tokio::test]
 async fn the_level_is_changed_while_the_server_runs() {
     let served = Served::start("http", &["--log-level", "warn"]).await;
     let live = || reqwest::get(served.url("/health/live"));

@@ -124,14 +124,14 @@ async fn what_logins_and_refreshes_leave_is_what_the_readme_says_and_goes_in_tim
     }
 
     while sealer.round().await.unwrap() == keyward::audit::sealer::Round::Elsewhere {
-        s.app.advance(keyward::audit::sealer::LEASE);
+        s.app.advance(keyward::store::audit_chain::LEASE);
     }
     s.app.advance(Duration::from_secs(500 * 24 * 3600));
     purge::run(&s.app.app.store, s.app.now()).await.unwrap();
     // the server's own sealer may have begun
     for _ in 0..3 {
         sealer.cut().await.unwrap();
-        s.app.advance(keyward::audit::sealer::LEASE);
+        s.app.advance(keyward::store::audit_chain::LEASE);
     }
     let end = counts(&s.app).await;
     for (table, row) in told.iter().filter(|(table, _)| end.contains_key(*table)) {

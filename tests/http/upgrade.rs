@@ -133,11 +133,11 @@ async fn an_earlier_schema_is_upgraded_under_its_writers_and_goes_back_without_l
     assert_eq!((before["principal"].len(), before["audit_event"].len()), (300, 300));
 
     // the plan says what is to come, and changes nothing
-    let plan = |arguments: &[&str]| {
+    let run = |arguments: &[&str]| {
         let mut command = program(directory.path(), &[arguments, &["--database-url", &url]].concat());
         command.env("KEYWARD_MASTER_KEY", MASTER_KEY).stdin(Stdio::null()).output().unwrap()
     };
-    let output = plan(&["migrate", "--plan"]);
+    let output = run(&["migrate", "--plan"]);
     let said = text(&output);
     assert!(output.status.success(), "{said}");
     for part in
@@ -181,15 +181,39 @@ async fn an_earlier_schema_is_upgraded_under_its_writers_and_goes_back_without_l
     let done = migrate::run(&mut conn).unwrap();
     assert!(done >= 5, "{done}");
     reached(written.load(Ordering::SeqCst) + 10);
+    // and somebody with this program, side by side
+    for n in 0..5 {
+        let (role, email) = (format!("new:r{n}"), format!("new{n}@example.org"));
+        for arguments in [
+            &["role", "create", &role, "--permission", "iam/principals:read"][..],
+            &["principal", "create", "--email", &email, "--role", &role],
+            &["role", "update", &role, "--description", &email],
+            // whom the earlier program has made meanwhile
+            &["principal", "update", "p305@example.org", "--name", &email],
+        ] {
+            let output = run(arguments);
+            assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+        }
+        reached(written.load(Ordering::SeqCst) + 3);
+    }
+    let output = run(&["principal", "list", "--q", "new", "--json"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|person| person["name"].as_str()).collect();
+    assert_eq!((listed.as_array().unwrap().len(), names), (6, vec!["new4@example.org"]), "{listed}");
     stop.store(true, Ordering::SeqCst);
     assert_eq!(writer.join().unwrap(), Vec::<String>::new());
     let count = written.load(Ordering::SeqCst);
 
     let after = facts(&mut conn, Some(&then));
     assert_eq!(lost(&before, &after), Vec::<String>::new());
-    for table in ["principal", "session", "audit_event", "refresh_token", "sending", "identity_role"] {
-        assert_eq!(after[table].len(), count, "{table}");
+    for (table, newer) in
+        [("principal", 5), ("identity_role", 5), ("session", 0), ("refresh_token", 0), ("sending", 0), ("role", 6)]
+    {
+        let earlier = if table == "role" { 0 } else { count };
+        assert_eq!(after[table].len(), earlier + newer, "{table}");
     }
+    assert!(after["audit_event"].len() >= count + 20);
 
     // back by each step that has a way back, and up again
     let whole = facts(&mut conn, None);
@@ -208,7 +232,7 @@ async fn an_earlier_schema_is_upgraded_under_its_writers_and_goes_back_without_l
     migrate::run(&mut conn).unwrap();
     let again = facts(&mut conn, Some(&then));
     assert_eq!(lost(&after, &again), Vec::<String>::new());
-    assert_eq!(again["principal"].len(), count + ways_back);
+    assert_eq!(again["principal"].len(), count + 5 + ways_back);
 }
 
 /// The facts of the tables and columns that are still there.

@@ -56,9 +56,10 @@ impl Inside {
         Inside { port, visits, written }
     }
 
-    /// One that nobody should visit.
+    /// One that nobody should visit, at every address of this machine.
     async fn canary() -> Inside {
-        Inside::at("127.0.0.1", "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n".to_owned(), b"{\"keys\":[]}", 1).await
+        let any = if TcpListener::bind(("::", 0)).await.is_ok() { "::" } else { "0.0.0.0" };
+        Inside::at(any, "HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n".to_owned(), b"{\"keys\":[]}", 1).await
     }
 
     fn visits(&self) -> usize {

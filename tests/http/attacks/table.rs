@@ -804,6 +804,10 @@ pub const ROWS: [Row; 46] = [
                 "addresses inside, in every spelling",
                 Tests(&["attacks::outgoing::no_spelling_of_an_address_inside_is_connected_to"]),
             ),
+            (
+                "addresses inside that this machine does not have",
+                Unit("src/fetch/tests.rs", "urls_that_lead_inside_are_refused_without_a_connection"),
+            ),
             ("redirects to them", Tests(&["attacks::outgoing::an_answer_from_outside_leads_nowhere_inside"])),
             ("answers without end", Tests(&["attacks::outgoing::an_endless_or_enormous_answer_is_not_taken"])),
             ("several addresses of a name", Unit("src/fetch/tests.rs", "every_address_of_a_name_must_be_allowed")),
