@@ -202,7 +202,9 @@ impl App {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            match store::purge::run(&self.store, self.clock.now()).await {
+            let now = self.clock.now();
+            self.store.forget_expired(now);
+            match store::purge::run(&self.store, now).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged expired rows"),
                 Err(error) => tracing::warn!(%error, "purging expired rows"),

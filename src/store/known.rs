@@ -285,6 +285,13 @@ impl Store {
         self.known.principals.remove(identity_id);
     }
 
+    /// Forgets grants and sessions that are over: nobody asks for them again, so that they would lie there until as many
+    /// others have come as are kept.
+    pub fn forget_expired(&self, now: Timestamp) {
+        self.known.grants.retain(|_, grant| now < grant.expires_at);
+        self.known.sessions.retain(|_, until| now < *until);
+    }
+
     /// The principal with this id, from memory where it is kept.
     ///
     /// # Errors

@@ -178,6 +178,24 @@ async fn sessions_keys_and_the_database_are_measured_when_somebody_reads() {
     assert_eq!(numbers(app).await["keyward_sessions_live"], 0.0);
 }
 
+#[tokio::test]
+async fn what_is_over_does_not_stay_in_memory() {
+    let stage = watched().await;
+    let app = &stage.app;
+    let tokens = stage.tokens("openid").await;
+    let ask = http().build().unwrap().get(app.url("/oauth/userinfo")).bearer_auth(&tokens.access_token);
+    assert_eq!(send(ask).await.status, 200);
+    let kept = async || {
+        let now = numbers(app).await;
+        ["grants", "sessions"].map(|cache| now[&format!("keyward_cache_entries{{cache=\"{cache}\"}}")])
+    };
+    app.app.store.forget_expired(app.now());
+    assert!(kept().await.into_iter().any(|entries| entries > 0.0), "what goes on stays");
+    app.advance(Duration::from_secs(500 * 24 * 3600));
+    app.app.store.forget_expired(app.now());
+    assert_eq!(kept().await, [0.0, 0.0]);
+}
+
 /// What a file of the repository says.
 fn file(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
