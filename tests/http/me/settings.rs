@@ -44,6 +44,7 @@ async fn settings_are_bounded() {
         (json!({"a": "b\u{0}"}), "400 BODY_MALFORMED"),
         (json!({"": 1}), "422 FIELD_INVALID"),
         (json!({"k".repeat(65): 1}), "422 FIELD_INVALID"),
+        (json!({"a\u{202e}": 1}), "422 FIELD_INVALID"),
         (json!({"a": deep}), "422 FIELD_INVALID"),
         (many, "422 FIELD_INVALID"),
         (json!({"a": "x".repeat(16_384)}), "422 FIELD_INVALID"),
