@@ -136,7 +136,7 @@ pub fn describe(conn: &mut Conn, principal: &Principal, now: Timestamp) -> Resul
     })
 }
 
-/// Changes what is the person's own.
+/// Changes what is the person's own. What changes nothing leaves the version as it is, and no event.
 ///
 /// # Errors
 /// What the catalogue [`Code`] says about preconditions and bodies; [`Code::FieldInvalid`] for what is not the person's
@@ -159,6 +159,9 @@ pub fn put(
     let known = before.as_object().cloned().unwrap_or_default();
     let input: ProfileInput = document::read(Value::Object(document::flatten(body, &[], &READ_ONLY, &known)?))?;
     let mut principal = apply(&stored, input)?;
+    if principal == stored {
+        return Ok(shown);
+    }
     principal.updated_at = now;
     principal.etag = random_text::<12>();
     if !store::principal::set_own(tx, &principal, &stored.etag)? {

@@ -39,7 +39,8 @@ pub fn get(conn: &mut Conn, id: &str) -> Result<Settings, Refusal> {
     Ok(Settings { values: principal.settings, etag: principal.etag })
 }
 
-/// Changes settings: keys that are given replace, null removes, keys that are absent stay.
+/// Changes settings: keys that are given replace, null removes, keys that are absent stay. What changes nothing leaves the
+/// version as it is, and no event.
 ///
 /// # Errors
 /// The precondition's; [`Code::FieldInvalid`] where there would be too much; [`Code::TokenInvalid`] where the person may
@@ -61,6 +62,9 @@ pub fn put(
             Value::Null => principal.settings.remove(key),
             value => principal.settings.insert(key.clone(), value.clone()),
         };
+    }
+    if principal == stored {
+        return Ok(Settings { values: stored.settings, etag: stored.etag });
     }
     check(&principal.settings, &stored.settings)?;
     principal.updated_at = now;

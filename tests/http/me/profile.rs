@@ -295,3 +295,18 @@ async fn what_is_stored_may_be_written_back_whatever_the_rules_are_by_now() {
     let settings = ada.api.put("/resources/me/settings", json!({"a\u{202e}": 1, "b": 2})).await.object(200);
     assert_eq!((&settings["a\u{202e}"], &settings["b"]), (&json!(1), &json!(2)));
 }
+
+#[tokio::test]
+async fn a_profile_that_stays_as_it_is_keeps_its_version_and_is_no_event() {
+    let ada = ada().await;
+    let read = ada.api.get(PROFILE).await;
+    let etag = read.header("etag").to_owned();
+    for body in
+        [json!({}), json!({"name": "Ada Lovelace"}), json!({"name": " Ada Lovelace", "phone": null}), read.json()]
+    {
+        let answer = ada.api.put(PROFILE, body.clone()).await;
+        assert_eq!((answer.object(200), answer.header("etag")), (read.json(), &*etag), "{body}");
+    }
+    assert_eq!(ada.api.put(PROFILE, json!({"etag": "old"})).await.said(), "409 ETAG_MISMATCH");
+    assert!(ada.audited("principal.update").await.is_empty());
+}

@@ -58,3 +58,15 @@ async fn settings_are_bounded() {
     assert_eq!(ada.api.put(SETTINGS, json!({"b": "x".repeat(10_000)})).await.said(), "422 FIELD_INVALID");
     assert_eq!(ada.api.put(SETTINGS, json!({"a": null, "b": "x".repeat(10_000)})).await.said(), "200");
 }
+
+#[tokio::test]
+async fn settings_that_stay_as_they_are_keep_their_version_and_are_no_event() {
+    let ada = ada().await;
+    let first = ada.api.put(SETTINGS, json!({"theme": "dark", "shop": {"a": null}})).await;
+    for body in [json!({}), json!({"theme": "dark"}), first.object(200), json!({"unknown": null})] {
+        let again = ada.api.put(SETTINGS, body.clone()).await;
+        assert_eq!((again.object(200), again.header("etag")), (first.object(200), first.header("etag")), "{body}");
+    }
+    assert_eq!(ada.api.get(SETTINGS).await.header("etag"), first.header("etag"));
+    assert_eq!(ada.audited("principal.update").await.len(), 1);
+}
