@@ -101,7 +101,7 @@ pub struct PrincipalInput {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 2048, format = "uri", pattern = "^https?://[^\\s/?#@\\\\\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]+([/?#][^\\s\\\\\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*)?$", example = "https://example.org/ada.png")]
     pub picture: Option<Option<String>>,
-    /// The person's own settings, as a whole; at most 100 keys and 16 KiB
+    /// The person's own settings, as a whole; at most 100 keys and 16 KiB. A key with null is not there
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"theme": "dark"}))]
     pub settings: Option<Option<Map<String, Value>>>,

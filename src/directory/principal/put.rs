@@ -203,6 +203,8 @@ fn apply(principal: &mut Principal, input: PrincipalInput) -> Result<(), Refusal
         is_verified(before.phone_verified, before.phone != principal.phone, verified.phone, principal.phone.is_some());
     if let Some(settings) = changed(input.settings, &before.settings) {
         principal.settings = settings;
+        // as where people set their own
+        principal.settings.retain(|_, value| !value.is_null());
         if let Err(message) = properties::bounded(&principal.settings, &before.settings) {
             faults.push(fault(Code::FieldInvalid, "/settings".to_owned(), message));
         }
