@@ -59,7 +59,8 @@ impl Section {
 }
 
 /// Writes roles, clients and principals as a file for `keyward apply`, without secrets and passwords, page by page: all
-/// of it, or nothing.
+/// of it, or nothing. What TOML cannot say, such as null, stands there as a table with the one member `$json`, whose text is
+/// the value as JSON.
 ///
 /// # Errors
 /// They cannot be read, or not be written.

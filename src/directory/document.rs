@@ -1,7 +1,14 @@
 //! Reading what somebody sent about an object: flat members, the same members inside `properties`, and what was read and
 //! is written back.
 
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserializer,
+    de::{
+        self, DeserializeOwned, IntoDeserializer, Unexpected, Visitor,
+        value::{MapDeserializer, SeqDeserializer},
+    },
+    forward_to_deserialize_any,
+};
 use serde_json::{Map, Value};
 
 use super::Refusal;
@@ -111,12 +118,12 @@ pub fn take_etag(body: &mut Map<String, Value>) -> Result<Option<String>, Refusa
     Ok(found)
 }
 
-/// Reads a body into its type, which denies unknown fields.
+/// Reads a body into its type, which denies unknown fields. Where a structure is expected, only an object is one.
 ///
 /// # Errors
 /// [`Code::UnknownField`] or [`Code::FieldMalformed`], with the place.
 pub fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
-    serde_path_to_error::deserialize(body).map_err(|error| {
+    serde_path_to_error::deserialize(Said(body)).map_err(|error| {
         let mut pointer = String::new();
         for segment in error.path() {
             use serde_path_to_error::Segment;
@@ -131,6 +138,78 @@ pub fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
         let code = if message.starts_with("unknown field") { Code::UnknownField } else { Code::FieldMalformed };
         Refusal::at(code, pointer, message)
     })
+}
+
+/// A value of which structures are read from objects alone: serde itself would also read them from arrays, member by member
+/// in an order that no description has.
+struct Said(Value);
+
+impl IntoDeserializer<'_, serde_json::Error> for Said {
+    type Deserializer = Said;
+
+    fn into_deserializer(self) -> Said {
+        self
+    }
+}
+
+impl<'de> Deserializer<'de> for Said {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        match self.0 {
+            Value::Array(members) => {
+                let mut members = SeqDeserializer::new(members.into_iter().map(Said));
+                let value = visitor.visit_seq(&mut members)?;
+                members.end()?;
+                Ok(value)
+            }
+            Value::Object(members) => {
+                let mut members = MapDeserializer::new(members.into_iter().map(|(name, value)| (name, Said(value))));
+                let value = visitor.visit_map(&mut members)?;
+                members.end()?;
+                Ok(value)
+            }
+            other => other.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        match self.0 {
+            Value::Array(_) => Err(de::Error::invalid_type(Unexpected::Seq, &visitor)),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, serde_json::Error> {
+        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, serde_json::Error> {
+        self.0.deserialize_enum(name, variants, visitor)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map identifier ignored_any
+    }
 }
 
 /// For `#[serde(default, deserialize_with = "given")]` on an `Option<Option<T>>`: absent is `None`, null `Some(None)`.
@@ -235,6 +314,34 @@ mod tests {
         assert_eq!((wrong.code, wrong.errors[0].pointer.as_deref()), (Code::FieldMalformed, Some("/tags/1")));
         let unknown = problem(json!({"tags": [], "x/y": 1}));
         assert_eq!((unknown.code, unknown.errors[0].pointer.as_deref()), (Code::UnknownField, Some("/x~1y")));
+    }
+
+    #[test]
+    fn a_structure_is_an_object_and_no_list_of_its_members() {
+        #[derive(serde::Deserialize, Debug, PartialEq)]
+        struct Inner {
+            text: String,
+            number: Option<u8>,
+        }
+        #[derive(serde::Deserialize, Debug, PartialEq)]
+        #[serde(deny_unknown_fields)]
+        struct Input {
+            #[serde(default, deserialize_with = "given")]
+            inner: Option<Option<Inner>>,
+            many: Vec<Inner>,
+            any: Value,
+        }
+        let told = |body| {
+            let problem = read::<Input>(body).unwrap_err().problem();
+            (problem.code, problem.errors[0].pointer.clone().unwrap())
+        };
+        let inner = || Inner { text: "a".to_owned(), number: Some(1) };
+        let sound = json!({"inner": {"text": "a", "number": 1}, "many": [{"text": "a", "number": 1}], "any": [1, {"b": [null]}]});
+        let read_as = Input { inner: Some(Some(inner())), many: vec![inner()], any: json!([1, {"b": [null]}]) };
+        assert_eq!(read::<Input>(sound).unwrap(), read_as);
+        assert_eq!(told(json!({"inner": ["a", 1], "many": [], "any": 1})), (Code::FieldMalformed, "/inner".to_owned()));
+        assert_eq!(told(json!({"many": [["a", 1]], "any": 1})), (Code::FieldMalformed, "/many/0".to_owned()));
+        assert_eq!(told(json!([null, [], 1])).0, Code::FieldMalformed);
     }
 
     #[test]

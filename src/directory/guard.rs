@@ -158,7 +158,10 @@ pub fn owner_remains(conn: &mut Conn) -> Result<(), Refusal> {
         true => Ok(()),
         false => Err(Refusal::new(
             Code::LastOwner,
-            format!("expected that another principal with the role {} remains who is not suspended", role_key::OWNER),
+            format!(
+                "expected that another principal with the role {} remains who is not suspended and has an email address",
+                role_key::OWNER
+            ),
         )),
     }
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::{
     Actor, Refusal,
     audit::{self, Target},
-    profile::{acting, name},
+    profile::acting,
 };
 use crate::{
     config::Tokens,
@@ -23,6 +23,7 @@ use crate::{
         problem::{Code, Fault, Problem},
         scope::{OPENID_SCOPES, Scope},
         secret::Secret,
+        text,
         time::Timestamp,
     },
     store::{self, Conn, Tx, personal_access_token::PersonalAccessToken},
@@ -193,8 +194,7 @@ pub fn scope(actor: &Actor, input: &PersonalAccessTokenInput) -> Result<Scope, R
     let mut fault = |code, pointer: String, message| {
         faults.push(Fault { code, message, pointer: Some(pointer), details: None });
     };
-    let long = input.name.chars().count() > MAX_NAME;
-    if name(&input.name).is_err() || long {
+    if text::name(&input.name, MAX_NAME).is_err() {
         let message = format!("expected 1 to {MAX_NAME} characters, none of them a control character");
         fault(Code::FieldInvalid, "/name".to_owned(), message);
     }

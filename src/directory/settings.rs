@@ -8,7 +8,7 @@ use super::{
     profile::{acting, gone},
 };
 use crate::{
-    model::{id::shown, problem::Code, secret::random_text, time::Timestamp},
+    model::{id::shown, problem::Code, secret::random_text, text::is_unseen, time::Timestamp},
     store::{self, Conn, Tx},
 };
 
@@ -39,7 +39,8 @@ pub fn get(conn: &mut Conn, id: &str) -> Result<Settings, Refusal> {
     Ok(Settings { values: principal.settings, etag: principal.etag })
 }
 
-/// Changes settings: keys that are given replace, null removes, keys that are absent stay.
+/// Changes settings: keys that are given replace, null removes, keys that are absent stay. What changes nothing leaves the
+/// version as it is, and no event.
 ///
 /// # Errors
 /// The precondition's; [`Code::FieldInvalid`] where there would be too much; [`Code::TokenInvalid`] where the person may
@@ -62,7 +63,10 @@ pub fn put(
             value => principal.settings.insert(key.clone(), value.clone()),
         };
     }
-    check(&principal.settings)?;
+    if principal == stored {
+        return Ok(Settings { values: stored.settings, etag: stored.etag });
+    }
+    check(&principal.settings, &stored.settings)?;
     principal.updated_at = now;
     principal.etag = random_text::<12>();
     if !store::principal::set_own(tx, &principal, &stored.etag)? {
@@ -73,19 +77,21 @@ pub fn put(
     Ok(Settings { values: principal.settings, etag: principal.etag })
 }
 
-/// Whether these can be somebody's settings.
+/// Whether these can be somebody's settings; one that is as `stored` may stay as it is.
 ///
 /// # Errors
 /// [`Code::FieldInvalid`].
-pub fn check(settings: &Map<String, Value>) -> Result<(), Refusal> {
+pub fn check(settings: &Map<String, Value>, stored: &Map<String, Value>) -> Result<(), Refusal> {
+    let new = || settings.iter().filter(|(key, value)| stored.get(*key) != Some(*value));
+    let sound = |key: &str| (1..=MAX_KEY).contains(&key.chars().count()) && !key.chars().any(is_unseen);
     let too_much = |message: String| Err(Refusal::new(Code::FieldInvalid, message));
     if settings.len() > MAX_KEYS {
         return too_much(format!("expected at most {MAX_KEYS} settings, got {}", settings.len()));
     }
-    if let Some(key) = settings.keys().find(|key| key.is_empty() || key.chars().count() > MAX_KEY) {
-        return too_much(format!("expected keys of 1 to {MAX_KEY} characters, got '{}'", shown(key)));
+    if let Some(key) = new().map(|(key, _)| key).find(|key| !sound(key)) {
+        return too_much(format!("expected keys of 1 to {MAX_KEY} characters that can be seen, got '{}'", shown(key)));
     }
-    if settings.values().any(|value| depth(value) >= MAX_DEPTH) {
+    if new().any(|(_, value)| depth(value) >= MAX_DEPTH) {
         return too_much(format!("expected at most {MAX_DEPTH} levels"));
     }
     let bytes = serde_json::to_string(settings).map_or(usize::MAX, |text| text.len());
@@ -110,12 +116,14 @@ mod tests {
 
     #[test]
     fn settings_are_bounded_in_every_direction() {
-        let fits = |value: Value| check(value.as_object().unwrap()).is_ok();
+        let fits = |value: Value| check(value.as_object().unwrap(), &Map::new()).is_ok();
         assert!(fits(json!({"theme": "dark", "a": [{"b": null}]})));
         assert!(fits(json!({"a": [[[[[[[1]]]]]]]})));
         assert!(!fits(json!({"a": [[[[[[[[1]]]]]]]]})));
         assert!(!fits(json!({"": 1})) && !fits(json!({"x".repeat(65): 1})) && fits(json!({"ä".repeat(64): 1})));
-        assert!(!fits(json!({"a": "x".repeat(16_384)})));
+        assert!(!fits(json!({"a": "x".repeat(16_384)})) && !fits(json!({"a\u{202e}": 1})));
+        let (stored, more) = (json!({"a\u{202e}": 1}), json!({"a\u{202e}": 1, "b": 2}));
+        assert!(check(more.as_object().unwrap(), stored.as_object().unwrap()).is_ok(), "what is there may stay");
         let many = |n: usize| Value::Object((0..n).map(|n| (n.to_string(), json!(n))).collect());
         assert!(fits(many(100)) && !fits(many(101)));
     }

@@ -26,6 +26,7 @@ use crate::{
         },
         idempotency::{Once, Reply},
         problem::Declined,
+        query::Flags,
     },
 };
 
@@ -38,9 +39,11 @@ use crate::{
 )]
 pub async fn list(
     caller: Caller<ClientsRead>,
+    req: HttpRequest,
     id: web::Path<String>,
     app: web::Data<App>,
 ) -> Result<HttpResponse, Declined> {
+    Flags::read(&req, &[])?;
     let (actor, id) = (caller.actor, id.into_inner());
     let secrets = app.store.read(move |conn| secrets::list(conn, &actor, &id)).await?;
     Ok(answer::value(StatusCode::OK, &secrets))

@@ -102,7 +102,7 @@ codes! {
     SendingNotPending = 409 "SENDING_NOT_PENDING",
     /// The body is larger than the server takes.
     BodyTooLarge = 413 "BODY_TOO_LARGE",
-    /// The body has another media type than `application/json`.
+    /// The body has another media type than `application/json`, or is encoded.
     MediaTypeUnsupported = 415 "MEDIA_TYPE_UNSUPPORTED",
     /// A field has a value that breaks a rule.
     FieldInvalid = 422 "FIELD_INVALID",
@@ -122,6 +122,8 @@ codes! {
     PreconditionRequired = 428 "PRECONDITION_REQUIRED",
     /// Too many requests; the answer says when to come back.
     TooManyRequests = 429 "TOO_MANY_REQUESTS",
+    /// Path, query and headers together are longer than the server takes.
+    HeadersTooLarge = 431 "HEADERS_TOO_LARGE",
     /// A fault of the server; its log has the request id.
     Internal = 500 "INTERNAL",
     /// This server sends no mail: its operator has to configure `mail.host`, or `mail.directory`.

@@ -109,7 +109,7 @@ impl<'o> Traits<'o> {
     }
 
     fn errors(&self) -> Vec<u16> {
-        let mut statuses = vec![400, 503];
+        let mut statuses = vec![400, 431, 503];
         let mut add = |applies: bool, more: &[u16]| statuses.extend(more.iter().filter(|_| applies));
         add(self.secured, &[401, 403]);
         add(self.object, &[404]);

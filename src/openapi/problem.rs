@@ -6,17 +6,18 @@ use crate::model::problem::Code;
 
 /// The statuses of errors that an operation may declare, and what the response is called. 500 is none of them: it is
 /// always a fault of the server.
-const RESPONSES: [(u16, &str, &str); 10] = [
+const RESPONSES: [(u16, &str, &str); 11] = [
     (400, "BadRequest", "The request is malformed."),
     (401, "Unauthorized", "There is no access token, or it does not hold."),
     (403, "Forbidden", "The caller may not do this."),
     (404, "NotFound", "It does not exist, or the caller may not see it."),
     (409, "Conflict", "The request does not go together with how things are; nothing was changed."),
     (413, "ContentTooLarge", "The body is too large."),
-    (415, "UnsupportedMediaType", "The body is not JSON."),
+    (415, "UnsupportedMediaType", "The body is not JSON, or encoded."),
     (422, "UnprocessableContent", "The request is understood, but breaks a rule."),
     (428, "PreconditionRequired", "The server is configured to ask for `If-Match`."),
     (429, "TooManyRequests", "Too many requests."),
+    (431, "RequestHeaderFieldsTooLarge", "The head of the request is too long."),
 ];
 const UNAVAILABLE: (u16, &str, &str) = (503, "ServiceUnavailable", "The server cannot answer now.");
 

@@ -5,7 +5,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        Method, StatusCode,
         header::{self, HeaderMap, HeaderValue},
     },
     middleware::Next,
@@ -40,9 +40,10 @@ fn fault(req: &ServiceRequest) -> Option<(StatusCode, String)> {
         return Some((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, detail));
     }
     // Nothing here unpacks bodies (the framework could, but only a thousand bytes out of one before it asks how many there
-    // may be), so that what is encoded would be read as it is and make no sense
+    // may be), so that what is encoded would be read as it is and make no sense. Bodies of other methods nobody reads.
+    let has_body = matches!(*req.method(), Method::POST | Method::PUT | Method::PATCH);
     let encoded = |coding: &HeaderValue| !coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
-    if req.headers().get_all(header::CONTENT_ENCODING).any(encoded) {
+    if has_body && req.headers().get_all(header::CONTENT_ENCODING).any(encoded) {
         let detail = "expected a body that is not encoded, got one with Content-Encoding";
         return Some((StatusCode::UNSUPPORTED_MEDIA_TYPE, detail.to_owned()));
     }

@@ -242,6 +242,13 @@ pub fn insert(tx: &mut Tx<'_>, principal: &Principal) -> Result<(), Error> {
     tx.raise()
 }
 
+/// Lets go of the emails of these principals, so that others can get them; how many had one. Each is to be replaced with
+/// [`update`] in the same transaction: until then its email is shown, and nobody is found by it.
+pub fn release_emails(tx: &mut Tx<'_>, ids: &[&str]) -> Result<usize, Error> {
+    let holding = principal::table.filter(principal::id.eq_any(ids)).filter(principal::email_key.is_not_null());
+    Ok(diesel::update(holding).set(principal::email_key.eq(None::<String>)).execute(&mut **tx)?)
+}
+
 /// Sets a password that the person chose, if it is still `current` (compare-and-set); false if it is not.
 pub fn change_password(
     tx: &mut Tx<'_>,

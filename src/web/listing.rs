@@ -102,7 +102,7 @@ pub struct ListQuery {
 }
 
 impl ListQuery {
-    /// Reads a query string; a parameter without a value counts as not given, except for flags.
+    /// Reads a query string; a parameter without a value counts as not given.
     ///
     /// # Errors
     /// [`Code::UnknownParameter`], [`Code::ParameterRepeated`], [`Code::ParameterInvalid`], [`Code::LimitOutOfRange`],
@@ -152,9 +152,9 @@ impl ListQuery {
         let texts = kind.texts.iter().filter_map(|name| Some((*name, one(name)?.clone()))).collect();
         let mut flags = BTreeMap::new();
         for name in kind.flags {
-            match given.get(name).and_then(|values| values.first()).map(String::as_str) {
+            match one(name).map(String::as_str) {
                 None | Some("false") => {}
-                Some("" | "true") => {
+                Some("true") => {
                     flags.insert(*name, true);
                 }
                 Some(other) => {
@@ -394,7 +394,13 @@ mod tests {
         let filter = query.principals(Visibility::All);
         assert_eq!((filter.roles.len(), filter.include_suspended, filter.q.as_deref()), (3, true, Some("ö")));
         assert!(ListQuery::parse("prefix=a:&orderBy=key", &ROLES, &sealer()).is_ok());
-        assert!(ListQuery::parse("includeSystem&orderBy=id", &CLIENTS, &sealer()).is_ok());
+        assert!(
+            ListQuery::parse("includeSystem=true&orderBy=id", &CLIENTS, &sealer()).unwrap().is_set("includeSystem")
+        );
+        for empty in ["includeSystem=", "includeSystem", "includeSystem=false", "q="] {
+            let query = ListQuery::parse(empty, &CLIENTS, &sealer()).unwrap();
+            assert!(!query.is_set("includeSystem"), "{empty}");
+        }
     }
 
     #[test]

@@ -20,9 +20,20 @@ const RETRY_AFTER: &str = "5";
 /// The same, in seconds, where an operator has to do something first.
 const RETRY_AFTER_OPERATOR: &str = "3600";
 
-/// A problem of no further type than its status, with `detail` for whoever sent the request.
+/// A problem of no further type than its status, with `detail` for whoever sent the request, and with the code that says
+/// the same as the status, where there is one.
 pub fn problem(status: StatusCode, detail: &str, request_id: &str) -> HttpResponse {
-    answer(status, json!({}), detail, request_id)
+    let code = [
+        Code::NotFound,
+        Code::MethodNotAllowed,
+        Code::BodyTooLarge,
+        Code::MediaTypeUnsupported,
+        Code::HeadersTooLarge,
+        Code::Internal,
+    ]
+    .into_iter()
+    .find(|code| code.status() == status.as_u16());
+    answer(status, code.map_or(json!({}), |code| json!({ "code": code.as_str() })), detail, request_id)
 }
 
 fn answer(status: StatusCode, more: Value, detail: &str, request_id: &str) -> HttpResponse {

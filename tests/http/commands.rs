@@ -285,7 +285,7 @@ name = "Ada"
 roles = ["support:agent"]
 suspended = true
 properties = { email_verified = true, locale = "en", tier = { level = 3 } }
-settings = { theme = "dark" }
+settings = { theme = "dark", last = { "$json" = "18446744073709551615" }, list = [1, { "$json" = "null" }] }
 "#;
 
 #[tokio::test]
@@ -297,6 +297,8 @@ async fn what_is_exported_and_applied_elsewhere_is_exported_as_the_same() {
     assert!(!said(&on(first.path(), &["export"])).1.contains("shop"));
     let applied = printed(&on(first.path(), &["apply", "house.toml", "--json"]));
     assert_eq!((&applied["created"], &applied["dryRun"]), (&json!(3), &json!(false)));
+    let ada = printed(&on(first.path(), &["principal", "show", "ada@example.org", "--json"]));
+    assert_eq!(ada["settings"], json!({"theme": "dark", "last": u64::MAX, "list": [1, null]}), "what TOML cannot say");
     let version = || printed(&on(first.path(), &["client", "show", "shop", "--json"]))["eTag"].clone();
     let etag = version();
     let again = said(&on(first.path(), &["apply", "house.toml"]));

@@ -7,6 +7,7 @@ use crate::{
     stage::{redacted, stage, told},
     support::{
         TestApp,
+        api::Api,
         browser::{Browser, http},
         relying_party::send,
     },
@@ -78,7 +79,8 @@ async fn what_is_not_there_is_a_page_for_people_and_a_problem_for_programs() {
       "title": "Not Found",
       "status": 404,
       "detail": "there is nothing at this path",
-      "request_id": "[request_id]"
+      "request_id": "[request_id]",
+      "code": "NOT_FOUND"
     }
     "#);
     let page = Browser::new().get(&app.url("/nope")).await;
@@ -166,6 +168,26 @@ async fn a_head_that_is_too_large_is_refused() {
     for length in [70_000, 100_000] {
         let answer = send(s.rp.http.get(s.app.url("/oauth/jwks")).header("x-large", "x".repeat(length))).await;
         assert!(answer.status.is_client_error(), "{length}: {}", answer.status);
+    }
+}
+
+#[tokio::test]
+async fn what_the_apis_refuse_by_the_head_alone_has_a_code_and_is_described() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    assert_eq!(owner.get("/resources/iam/nothing").await.said(), "404 NOT_FOUND");
+    let (role, none, gzip) = ("/resources/iam/roles/a:b", serde_json::Value::Null, [("content-encoding", "gzip")]);
+    let put = owner.send(Method::PUT, role, &gzip, serde_json::json!({})).await;
+    assert_eq!((put.said().as_str(), put.header("accept-encoding")), ("415 MEDIA_TYPE_UNSUPPORTED", "identity"));
+    // nothing is encoded where nothing is sent
+    assert_eq!(owner.send(Method::GET, role, &gzip, none.clone()).await.said(), "404 NOT_FOUND");
+    assert_eq!(owner.put(role, serde_json::json!({})).await.said(), "201");
+    assert_eq!(owner.send(Method::GET, role, &gzip, none.clone()).await.said(), "200");
+    assert_eq!(owner.send(Method::DELETE, role, &gzip, none.clone()).await.said(), "204");
+    let large = "x".repeat(70_000);
+    for (method, path) in [(Method::GET, role), (Method::DELETE, role), (Method::POST, "/resources/iam/apply")] {
+        let answer = owner.send(method.clone(), path, &[("x-large", &large)], none.clone()).await;
+        assert_eq!(answer.said(), "431 HEADERS_TOO_LARGE", "{method}");
     }
 }
 

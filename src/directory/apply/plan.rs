@@ -86,7 +86,8 @@ pub(super) fn carry_out(
             break;
         }
         // an email that another entry gives up, an owner who is made after another one goes: once more
-        if lasting || left.len() == before || pass >= MAX_PASSES {
+        let stuck = left.len() == before && !release_emails(tx, &left)?;
+        if lasting || stuck || pass >= MAX_PASSES {
             faults.truncate(MAX_FAULTS);
             return Err(Problem::of(faults).into());
         }
@@ -94,6 +95,29 @@ pub(super) fn carry_out(
     }
     tx.write_events()?;
     Ok(applied)
+}
+
+/// Takes the emails away from principals that get another one, and hold one that another of these steps gives: they may
+/// wait for each other in a circle. Whether there was any. Each is written by its own step, or nothing is.
+fn release_emails(tx: &mut Tx<'_>, left: &[Step<'_>]) -> Result<bool, Refusal> {
+    let wanted: HashMap<&str, String> = left
+        .iter()
+        .filter_map(|step| match step {
+            Step::Put(entry, id) if entry.kind == Kind::Principal => {
+                Some((id.as_str(), entry.email()?.parse::<email::Email>().ok()?.key()))
+            }
+            _ => None,
+        })
+        .collect();
+    let given: HashSet<&String> = wanted.values().collect();
+    let (ids, mut any) = (wanted.keys().copied().collect::<Vec<_>>(), false);
+    for some in ids.chunks(EMAILS) {
+        let found = principal::Stored::find_many(tx, some, &[])?;
+        let held = found.iter().filter_map(|stored| Some((stored.id(), email::key(stored.email()?))));
+        let held = held.filter(|(id, key)| given.contains(key) && wanted.get(id) != Some(key));
+        any |= store::principal::release_emails(tx, &held.map(|(id, _)| id).collect::<Vec<_>>())? > 0;
+    }
+    Ok(any)
 }
 
 /// What became of each of some steps of one kind.

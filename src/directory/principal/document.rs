@@ -99,9 +99,9 @@ pub struct PrincipalInput {
     pub phone: Option<Option<String>>,
     /// A picture's URL
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>, max_length = 2048, format = "uri", pattern = "^https?://", example = "https://example.org/ada.png")]
+    #[schema(value_type = Option<String>, max_length = 2048, format = "uri", pattern = "^https?://[^\\s/?#@\\\\\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]+([/?#][^\\s\\\\\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069]*)?$", example = "https://example.org/ada.png")]
     pub picture: Option<Option<String>>,
-    /// The person's own settings, as a whole; at most 100 keys and 16 KiB
+    /// The person's own settings, as a whole; at most 100 keys and 16 KiB. A key with null is not there
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<BTreeMap<String, Value>>, example = json!({"theme": "dark"}))]
     pub settings: Option<Option<Map<String, Value>>>,
@@ -189,9 +189,10 @@ mod tests {
     use utoipa::OpenApi;
 
     use super::*;
+    use crate::directory::{principal::text, profile::ProfileInput};
 
     #[derive(OpenApi)]
-    #[openapi(components(schemas(PrincipalDocument, PrincipalInput, RolesInput, Properties, Acl)))]
+    #[openapi(components(schemas(PrincipalDocument, PrincipalInput, ProfileInput, RolesInput, Properties, Acl)))]
     struct Described;
 
     fn valid(schema: &str, value: &Value) -> Result<(), String> {
@@ -244,6 +245,48 @@ mod tests {
             json!({"systemUser": "yes"}),
         ] {
             assert!(valid("PrincipalInput", &bad).is_err(), "{bad}");
+        }
+    }
+    /// Whoever says it, and wherever it stands.
+    #[test]
+    fn name_phone_and_picture_are_described_by_one_set_of_rules() {
+        let described = json!(Described::openapi())["components"]["schemas"].clone();
+        for member in ["name", "phone", "picture"] {
+            let rules = |schema: &str| {
+                let of = &described[schema]["properties"][member];
+                ["pattern", "minLength", "maxLength", "format"].map(|rule| of[rule].clone())
+            };
+            assert_eq!(rules("ProfileInput"), rules("PrincipalInput"), "{member}");
+            assert_eq!(rules("ProfileInput"), rules("PrincipalProperties"), "{member}");
+        }
+        type Rule = fn(&str) -> Result<String, String>;
+        let rules: [(&str, Rule, &[&str]); 3] = [
+            ("name", |text| text::line(text, text::MAX_NAME), &["Ada", "  lead", "", " ", "a\u{7}", "a\u{202e}b"]),
+            ("phone", text::phone, &["0049/30", "(030) 1234", "+1 604;ext=5678", "112", "", "call me", "+", "1\n2"]),
+            (
+                "picture",
+                text::url,
+                &[
+                    "https://a/b?c=d#e",
+                    "http://localhost:80",
+                    "https://x/\u{202e}",
+                    "https://x/ y",
+                    "https://u@x/",
+                    "https://x/@y",
+                    "https:///x",
+                    "https://x\\y",
+                    "https://x/\\y",
+                    "javascript:x",
+                    "https://",
+                    "",
+                ],
+            ),
+        ];
+        for (member, rule, texts) in rules {
+            for text in texts {
+                let described = valid("ProfileInput", &json!({ member: text })).is_ok();
+                assert_eq!(described, rule(text).is_ok(), "{member} {text:?}");
+            }
         }
     }
 }

@@ -25,7 +25,7 @@ mod put;
 mod roles;
 pub mod session;
 mod suspension;
-mod text;
+pub(super) mod text;
 
 pub use document::{PrincipalDocument, PrincipalInput, RolesInput, TemporaryPassword, document};
 pub use password::{NewPassword, may_reset_password, reset_password};

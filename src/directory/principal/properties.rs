@@ -120,7 +120,7 @@ impl Form {
             Form::Url => text
                 .max_length(Some(text::MAX_URL))
                 .format(Some(SchemaFormat::Custom("uri".to_owned())))
-                .pattern(Some("^https?://")),
+                .pattern(Some(text::url_pattern())),
             Form::Birthdate => text.pattern(Some("^[0-9]{4}(-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01]))?$")),
             Form::Zone => text.max_length(Some(64)).pattern(Some("^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$")),
             Form::Locale => text.max_length(Some(35)).pattern(Some("^[A-Za-z]{2,8}([_-][A-Za-z0-9]{1,8})*$")),
@@ -153,10 +153,13 @@ pub(super) fn shown(principal: &Principal) -> Map<String, Value> {
 /// Changes what is `stored` by what was given, key by key: null removes one.
 pub(super) fn merge(stored: &mut Map<String, Value>, given: Map<String, Value>, faults: &mut Vec<Fault>) -> Verified {
     let mut verified = Verified::default();
+    let before = stored.clone();
     for (name, value) in given {
         let read = match name.as_str() {
             "email_verified" => boolean(&value).map(|is| verified.email = Some(is)).map(|()| None),
             "phone_number_verified" => boolean(&value).map(|is| verified.phone = Some(is)).map(|()| None),
+            // what was read can be written back
+            _ if before.get(&name) == Some(&value) => Ok(None),
             _ if value.is_null() => {
                 stored.remove(&name);
                 Ok(None)
@@ -175,15 +178,18 @@ pub(super) fn merge(stored: &mut Map<String, Value>, given: Map<String, Value>, 
             Err((code, message)) => faults.push(fault(code, format!("/properties/{}", escaped(&name)), message)),
         }
     }
-    if let Err(message) = bounded(stored) {
+    if let Err(message) = bounded(stored, &before) {
         faults.push(fault(Code::FieldInvalid, "/properties".to_owned(), message));
     }
     verified
 }
 
-/// Whether an object that somebody fills freely is small enough.
-pub(super) fn bounded(object: &Map<String, Value>) -> Result<(), String> {
-    for name in object.keys() {
+/// Whether an object that somebody fills freely is small enough; what it was `before` it may stay.
+pub(super) fn bounded(object: &Map<String, Value>, before: &Map<String, Value>) -> Result<(), String> {
+    if object == before {
+        return Ok(());
+    }
+    for name in object.keys().filter(|name| !before.contains_key(*name)) {
         text::key(name)?;
     }
     let bytes = serde_json::to_string(object).map_or(usize::MAX, |text| text.len());
@@ -355,6 +361,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_bounded() {
+        let bounded = |object: &Map<String, Value>| super::bounded(object, &Map::new());
         let many: Map<String, Value> = (0..101).map(|n| (n.to_string(), json!(n))).collect();
         assert!(bounded(&many).is_err());
         assert!(bounded(json!({"a": "x".repeat(17_000)}).as_object().unwrap()).is_err());

@@ -14,7 +14,7 @@ use crate::{
     model::{
         id,
         permission::{Acl, Attributes},
-        problem::{Code, Fault, Problem},
+        problem::{Code, Problem},
         role_key,
         time::Timestamp,
     },
@@ -192,29 +192,31 @@ fn phone_number(properties: &mut Map<String, Value>, stored: &Value) -> Result<(
 fn apply(principal: &mut Principal, input: PrincipalInput) -> Result<(), Refusal> {
     let mut faults = Vec::new();
     let before = principal.clone();
-    set(&mut principal.name, input.name, "/name", |text| text::line(text, 256), &mut faults);
-    set(&mut principal.email, input.email, "/email", text::email, &mut faults);
-    set(&mut principal.phone, input.phone, "/phone", text::phone, &mut faults);
-    set(&mut principal.picture, input.picture, "/picture", text::url, &mut faults);
+    text::set(&mut principal.name, input.name, "/name", |text| text::line(text, text::MAX_NAME), &mut faults);
+    text::set(&mut principal.email, input.email, "/email", text::email, &mut faults);
+    text::set(&mut principal.phone, input.phone, "/phone", text::phone, &mut faults);
+    text::set(&mut principal.picture, input.picture, "/picture", text::url, &mut faults);
     let verified = properties::merge(&mut principal.properties, input.properties, &mut faults);
     principal.email_verified =
         is_verified(before.email_verified, before.email != principal.email, verified.email, principal.email.is_some());
     principal.phone_verified =
         is_verified(before.phone_verified, before.phone != principal.phone, verified.phone, principal.phone.is_some());
-    if let Some(settings) = input.settings {
-        principal.settings = settings.unwrap_or_default();
-        if let Err(message) = properties::bounded(&principal.settings) {
+    if let Some(settings) = changed(input.settings, &before.settings) {
+        principal.settings = settings;
+        // as where people set their own
+        principal.settings.retain(|_, value| !value.is_null());
+        if let Err(message) = properties::bounded(&principal.settings, &before.settings) {
             faults.push(fault(Code::FieldInvalid, "/settings".to_owned(), message));
         }
     }
-    if let Some(acl) = input.acl {
-        principal.acl = acl.unwrap_or_default();
+    if let Some(acl) = changed(input.acl, &before.acl) {
+        principal.acl = acl;
         if let Err(message) = check_acl(&principal.acl) {
             faults.push(fault(Code::FieldInvalid, "/acl".to_owned(), message));
         }
     }
-    if let Some(attributes) = input.access_attributes {
-        principal.access_attributes = attributes.unwrap_or_default();
+    if let Some(attributes) = changed(input.access_attributes, &before.access_attributes) {
+        principal.access_attributes = attributes;
         if let Err(message) = check_attributes(&principal.access_attributes) {
             faults.push(fault(Code::FieldInvalid, "/accessAttributes".to_owned(), message));
         }
@@ -228,18 +230,9 @@ fn apply(principal: &mut Principal, input: PrincipalInput) -> Result<(), Refusal
     }
 }
 
-fn set(
-    member: &mut Option<String>,
-    given: Option<Option<String>>,
-    pointer: &str,
-    read: impl Fn(&str) -> Result<String, String>,
-    faults: &mut Vec<Fault>,
-) {
-    let Some(given) = given else { return };
-    match given.map(|text| read(&text)).transpose() {
-        Ok(text) => *member = text,
-        Err(message) => faults.push(fault(Code::FieldInvalid, pointer.to_owned(), message)),
-    }
+/// What was given, where it is not what is stored: that was looked at when it was stored, and can be written back.
+fn changed<T: Default + PartialEq>(given: Option<Option<T>>, stored: &T) -> Option<T> {
+    given.map(Option::unwrap_or_default).filter(|given| given != stored)
 }
 
 /// What was proven of an old address says nothing about a new one; who writes the old word back has not said otherwise.

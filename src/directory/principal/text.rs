@@ -1,13 +1,17 @@
-//! Texts about people: bounded, and without what would garble a page or a log.
+//! Texts about people: bounded, and without what would garble a page or a log. The same rules hold for what people say of
+//! themselves and what administrators say of them.
 
 use chrono::NaiveDate;
 
 use crate::model::{
     email::Email,
     id::shown,
+    problem::{Code, Fault},
     text::{is_unseen, shows},
 };
 
+/// The most characters of a name.
+pub(in crate::directory) const MAX_NAME: usize = 256;
 /// The most characters of a URL.
 pub(super) const MAX_URL: usize = 2048;
 /// The most characters of a phone number.
@@ -16,8 +20,32 @@ pub(super) const MAX_PHONE: usize = 64;
 /// inside of a character class.
 pub(super) const UNSEEN: &str = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069";
 
+/// Takes a member over as it is given: what is stored as it is, since what was read can always be written back, and
+/// anything else as `read` reads it.
+pub(in crate::directory) fn set(
+    member: &mut Option<String>,
+    given: Option<Option<String>>,
+    pointer: &str,
+    read: impl Fn(&str) -> Result<String, String>,
+    faults: &mut Vec<Fault>,
+) {
+    let Some(given) = given.filter(|given| *given != *member) else { return };
+    match given.map(|text| read(&text)).transpose() {
+        Ok(text) => *member = text,
+        Err(message) => {
+            let pointer = Some(pointer.to_owned());
+            faults.push(Fault { code: Code::FieldInvalid, message, pointer, details: None });
+        }
+    }
+}
+
+/// What [`url`] accepts, as an ECMA 262 expression: no more than that, but for what a host may be.
+pub(super) fn url_pattern() -> String {
+    format!(r"^https?://[^\s/?#@\\{UNSEEN}]+([/?#][^\s\\{UNSEEN}]*)?$")
+}
+
 /// One line of text, without the blanks around it.
-pub(super) fn line(text: &str, max: usize) -> Result<String, String> {
+pub(in crate::directory) fn line(text: &str, max: usize) -> Result<String, String> {
     let text = text.trim();
     match text.chars().count() {
         0 => Err("expected a text that is not blank; null for none".to_owned()),
@@ -40,7 +68,7 @@ pub(super) fn email(text: &str) -> Result<String, String> {
 }
 
 /// A phone number, E.164 or as people write it, perhaps with an extension (OpenID Connect Core §5.1).
-pub(super) fn phone(text: &str) -> Result<String, String> {
+pub(in crate::directory) fn phone(text: &str) -> Result<String, String> {
     let number = text.trim();
     let (digits, extension) = match number.split_once(";ext=") {
         Some((digits, extension)) => (digits, Some(extension)),
@@ -56,17 +84,22 @@ pub(super) fn phone(text: &str) -> Result<String, String> {
     }
 }
 
-/// An http or https URL of a page or picture: nothing that a browser would run.
-pub(super) fn url(text: &str) -> Result<String, String> {
-    let wrong = || format!("expected an https or http URL of at most {MAX_URL} characters, got '{}'", shown(text));
+/// An http or https URL of a page or picture, without credentials: nothing that a browser would run.
+pub(in crate::directory) fn url(text: &str) -> Result<String, String> {
+    let wrong = || {
+        let shown = shown(text);
+        format!("expected an https or http URL without credentials, of at most {MAX_URL} characters, got '{shown}'")
+    };
     let text = text.trim();
     if text.chars().count() > MAX_URL || text.chars().any(|c| is_unseen(c) || c.is_whitespace()) {
         return Err(wrong());
     }
-    let scheme = text.split_once("://").map(|(scheme, _)| scheme).unwrap_or_default();
+    let (scheme, rest) = text.split_once("://").unwrap_or_default();
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // browsers take a backslash for a slash and pass over slashes too many: the host would not be what it looks like
+    let plain = !text.contains('\\') && !authority.is_empty() && !authority.contains('@');
     let parsed = url::Url::parse(text).map_err(|_| wrong())?;
-    let plain = parsed.has_host() && parsed.username().is_empty() && parsed.password().is_none();
-    match matches!(scheme, "http" | "https") && plain {
+    match matches!(scheme, "http" | "https") && plain && parsed.has_host() {
         true => Ok(text.to_owned()),
         false => Err(wrong()),
     }
@@ -150,6 +183,10 @@ mod tests {
         {
             assert!(url(bad).is_err(), "{bad}");
         }
+        for bad in ["https://@a", "https:///a", "https:///\\a", "https://a\\b", "https://a b/", "https://x/\u{202e}"] {
+            assert!(url(bad).is_err(), "{bad:?}");
+        }
+        assert!(url(&format!("https://a/{}", "a".repeat(MAX_URL))).is_err());
         for good in ["1815-12-10", "1815", "0000-02-29", "2000-02-29"] {
             assert!(birthdate(good).is_ok(), "{good}");
         }

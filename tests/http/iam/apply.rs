@@ -176,6 +176,44 @@ async fn an_owner_goes_where_another_comes_in_whatever_order_the_file_has() {
     assert_eq!(owner.post(APPLY, both).await.said(), "409 LAST_OWNER");
 }
 
+#[tokio::test]
+async fn emails_go_round_in_a_circle() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    let mut ids = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        ids.push(app.principal(&format!("{name}@example.org"), &[], |_| {}).await.id);
+    }
+    let entry = |n: usize, email: &str| json!({"id": ids[n], "email": format!("{email}@example.org")});
+    // somebody whom the file does not name keeps theirs, and then nothing is changed
+    let before = everything(&owner).await;
+    let taken = json!({"principals": [entry(0, "b"), entry(1, "c"), entry(2, "D")]});
+    let refused = owner.post(APPLY, taken).await;
+    assert_eq!(refused.said(), "409 EMAIL_IN_USE");
+    assert_eq!(everything(&owner).await, before);
+    let both = json!({"principals": [entry(0, "b"), entry(1, "B")]});
+    assert_eq!(owner.post(APPLY, both).await.said(), "409 EMAIL_IN_USE");
+    assert_eq!(everything(&owner).await, before);
+
+    let mut circle = json!({"principals": [entry(0, "b"), entry(1, "C"), entry(2, "a"), entry(3, "e")]});
+    // and one that is new waits for one of them
+    circle["principals"].as_array_mut().unwrap().push(json!({"id": ADA, "email": "d@example.org"}));
+    let dry = owner.post(&format!("{APPLY}?dryRun=true"), circle.clone()).await.object(200);
+    assert_eq!(counts(&dry), [1, 4, 0, 0]);
+    assert_eq!(everything(&owner).await, before, "a dry run writes nothing");
+    assert_eq!(counts(&owner.post(APPLY, circle.clone()).await.object(200)), [1, 4, 0, 0]);
+    assert_eq!(counts(&owner.post(APPLY, circle).await.object(200)), [0, 0, 0, 5]);
+    for (id, email) in ids.iter().zip(["b", "C", "a", "e"]) {
+        let found = owner.get(&format!("/resources/iam/principals/{id}")).await.object(200);
+        assert_eq!(found["email"], format!("{email}@example.org"));
+        let noted = owner.get(&format!("/resources/iam/audit?target={id}&action=principal.update")).await.object(200);
+        assert_eq!(noted["events"][0]["changes"][0]["path"], "/email");
+    }
+    // and each is held by one again
+    let other = json!({"email": "C@EXAMPLE.org"});
+    assert_eq!(owner.put(&format!("/resources/iam/principals/{ADA}"), other).await.said(), "409 EMAIL_IN_USE");
+}
+
 /// Row 43 of the list of attacks.
 #[tokio::test]
 async fn nobody_rises_by_applying_a_file() {

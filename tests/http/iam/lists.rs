@@ -96,6 +96,8 @@ async fn the_suspended_and_the_built_in_are_hidden_unless_asked_for() {
     suspend(&app, &ids[0]).await;
     let list = owner.get("/resources/iam/principals").await.object(200);
     assert_eq!((list["principals"].as_array().unwrap().len(), &list["totalCount"]), (3, &json!(3)));
+    let empty = owner.get("/resources/iam/principals?includeSuspended=&name=").await.object(200);
+    assert_eq!(empty["principals"], list["principals"], "an empty parameter is none");
     let list = owner.get("/resources/iam/principals?includeSuspended=true").await.object(200);
     assert_eq!((list["principals"].as_array().unwrap().len(), &list["totalCount"]), (4, &json!(4)));
     let clients = owner.get("/resources/iam/clients").await.object(200);

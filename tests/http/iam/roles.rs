@@ -196,3 +196,23 @@ async fn what_cannot_be_a_permission_is_in_no_role() {
     }
     assert_eq!(owner.put(AGENT, json!({"description": "a\u{1b}[2J"})).await.said(), "422 FIELD_INVALID");
 }
+
+#[tokio::test]
+async fn lists_of_permissions_are_objects_and_no_arrays_of_their_members() {
+    let app = TestApp::spawn().await;
+    let owner = Api::owner(&app).await;
+    let entry = json!({"resource": ["iam/principals"], "permission": ["read"]});
+    for path in ["roles/a:b", "clients/shop", "principals/0199c0de-0000-7000-8000-00000000ada0"] {
+        let path = format!("/resources/iam/{path}");
+        for (acl, pointer) in [
+            (json!([[["iam/principals", "read"]]]), "/acl"),
+            (json!([[entry]]), "/acl"),
+            (json!({"entries": [["iam/principals", "read"]]}), "/acl/entries/0"),
+        ] {
+            let answer = owner.put(&path, json!({ "acl": acl })).await;
+            assert_eq!(answer.said(), "400 FIELD_MALFORMED", "{path} {acl}");
+            assert_eq!(answer.json()["errors"][0]["pointer"], pointer, "{acl}");
+        }
+        assert_eq!(owner.get(&path).await.said(), "404 NOT_FOUND");
+    }
+}

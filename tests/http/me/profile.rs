@@ -126,10 +126,11 @@ async fn what_is_wrong_with_a_profile_is_told() {
         (json!({"name": 1}), "400 FIELD_MALFORMED"),
         (json!({"name": ""}), "422 FIELD_INVALID"),
         (json!({"name": "a\nb"}), "422 FIELD_INVALID"),
-        (json!({"name": "x".repeat(201)}), "422 FIELD_INVALID"),
+        (json!({"name": "x".repeat(257)}), "422 FIELD_INVALID"),
         (json!({"phone": "call me"}), "422 FIELD_INVALID"),
         (json!({"picture": "javascript:alert(1)"}), "422 FIELD_INVALID"),
         (json!({"picture": "https://u:p@example.com/"}), "422 FIELD_INVALID"),
+        (json!({"picture": "https://x/\u{202e}"}), "422 FIELD_INVALID"),
     ] {
         assert_eq!(ada.api.put(PROFILE, body.clone()).await.said(), said, "{body}");
     }
@@ -215,4 +216,97 @@ async fn roles_and_suspension_show_at_the_next_request() {
     suspend(&ada.app, &ada.id).await;
     assert_eq!(ada.api.get(PROFILE).await.said(), "401 TOKEN_INVALID");
     assert_eq!(ada.api.put(PROFILE, json!({"name": "x"})).await.said(), "401 TOKEN_INVALID");
+}
+
+#[tokio::test]
+async fn people_and_administrators_say_names_phones_and_pictures_by_the_same_rules() {
+    let ada = ada().await;
+    let owner = Api::owner(&ada.app).await;
+    let path = format!("/resources/iam/principals/{}", ada.id);
+    for (member, text, kept) in [
+        ("name", "  lead", Some("lead")),
+        ("name", &"x".repeat(256), Some(&*"x".repeat(256))),
+        ("name", &"x".repeat(257), None),
+        ("name", "a\u{202e}b", None),
+        ("name", "\u{200b}", None),
+        ("phone", "0049/30", Some("0049/30")),
+        ("phone", "(030) 1234", Some("(030) 1234")),
+        ("phone", "+1 604;ext=5678", Some("+1 604;ext=5678")),
+        ("phone", "+", None),
+        ("phone", "call me", None),
+        ("picture", "https://example.com/ada.png", Some("https://example.com/ada.png")),
+        ("picture", "https://x/\u{202e}", None),
+        ("picture", "https://x/a\\b", None),
+        ("picture", "https:///x", None),
+        ("picture", &format!("https://x/{}", "a".repeat(2040)), None),
+    ] {
+        owner.put(&path, json!({member: null})).await.object(200);
+        let by_person = ada.api.put(PROFILE, json!({member: text})).await;
+        owner.put(&path, json!({member: null})).await.object(200);
+        let by_administrator = owner.put(&path, json!({member: text})).await;
+        for answer in [by_person, by_administrator] {
+            match kept {
+                Some(kept) => assert_eq!(answer.object(200)[member], kept, "{member} {text:?}"),
+                None => assert_eq!(answer.said(), "422 FIELD_INVALID", "{member} {text:?}"),
+            }
+        }
+    }
+}
+
+/// What an older version or an import has stored is never refused as long as it stays.
+#[tokio::test]
+async fn what_is_stored_may_be_written_back_whatever_the_rules_are_by_now() {
+    let ada = ada().await;
+    let owner = Api::owner(&ada.app).await;
+    let id = ada.id.clone();
+    let stored = ada.app.app.store.write(move |tx| {
+        let mut row = keyward::store::principal::find(tx, &id)?.unwrap();
+        let etag = row.etag.clone();
+        row.name = Some("\u{200b}".to_owned());
+        row.picture = Some("https://a:99999/".to_owned());
+        row.settings.insert("a\u{202e}".to_owned(), json!(1));
+        row.properties.insert("b\u{202e}".to_owned(), json!(1));
+        row.access_attributes.insert(String::new(), vec!["\u{200b}".to_owned()]);
+        keyward::store::principal::update(tx, &row, &etag)
+    });
+    let stored: Result<bool, keyward::store::Error> = stored.await;
+    assert!(stored.unwrap());
+    let path = format!("/resources/iam/principals/{}", ada.id);
+    let read = owner.get(&path).await.object(200);
+    assert_eq!(owner.put(&path, read.clone()).await.object(200)["eTag"], read["eTag"]);
+    let mut changed = read;
+    for (n, member) in ["eTag", "lastActiveAt"].into_iter().enumerate() {
+        changed.as_object_mut().unwrap().remove(member);
+        changed["phone"] = json!(format!("11{n}"));
+        changed["settings"]["more"] = json!(n);
+        changed["properties"]["more"] = json!(n);
+        changed["properties"]["phone"] = changed["phone"].clone();
+        assert_eq!(owner.put(&path, changed.clone()).await.object(200)["name"], "\u{200b}");
+    }
+    let mut entry = json!({"id": ada.id, "phone": "113"});
+    for member in ["name", "picture", "settings", "accessAttributes"] {
+        entry[member] = changed[member].clone();
+    }
+    let applied = owner.post("/resources/iam/apply", json!({"principals": [entry]})).await.object(200);
+    assert_eq!(applied["changed"], 1);
+    let mut mine = ada.api.get(PROFILE).await.object(200);
+    mine["phone"] = json!("114");
+    assert_eq!(ada.api.put(PROFILE, mine).await.object(200)["picture"], "https://a:99999/");
+    let settings = ada.api.put("/resources/me/settings", json!({"a\u{202e}": 1, "b": 2})).await.object(200);
+    assert_eq!((&settings["a\u{202e}"], &settings["b"]), (&json!(1), &json!(2)));
+}
+
+#[tokio::test]
+async fn a_profile_that_stays_as_it_is_keeps_its_version_and_is_no_event() {
+    let ada = ada().await;
+    let read = ada.api.get(PROFILE).await;
+    let etag = read.header("etag").to_owned();
+    for body in
+        [json!({}), json!({"name": "Ada Lovelace"}), json!({"name": " Ada Lovelace", "phone": null}), read.json()]
+    {
+        let answer = ada.api.put(PROFILE, body.clone()).await;
+        assert_eq!((answer.object(200), answer.header("etag")), (read.json(), &*etag), "{body}");
+    }
+    assert_eq!(ada.api.put(PROFILE, json!({"etag": "old"})).await.said(), "409 ETAG_MISMATCH");
+    assert!(ada.audited("principal.update").await.is_empty());
 }

@@ -44,6 +44,7 @@ async fn settings_are_bounded() {
         (json!({"a": "b\u{0}"}), "400 BODY_MALFORMED"),
         (json!({"": 1}), "422 FIELD_INVALID"),
         (json!({"k".repeat(65): 1}), "422 FIELD_INVALID"),
+        (json!({"a\u{202e}": 1}), "422 FIELD_INVALID"),
         (json!({"a": deep}), "422 FIELD_INVALID"),
         (many, "422 FIELD_INVALID"),
         (json!({"a": "x".repeat(16_384)}), "422 FIELD_INVALID"),
@@ -56,4 +57,16 @@ async fn settings_are_bounded() {
     assert_eq!(ada.api.put(SETTINGS, json!({"a": "x".repeat(10_000)})).await.said(), "200");
     assert_eq!(ada.api.put(SETTINGS, json!({"b": "x".repeat(10_000)})).await.said(), "422 FIELD_INVALID");
     assert_eq!(ada.api.put(SETTINGS, json!({"a": null, "b": "x".repeat(10_000)})).await.said(), "200");
+}
+
+#[tokio::test]
+async fn settings_that_stay_as_they_are_keep_their_version_and_are_no_event() {
+    let ada = ada().await;
+    let first = ada.api.put(SETTINGS, json!({"theme": "dark", "shop": {"a": null}})).await;
+    for body in [json!({}), json!({"theme": "dark"}), first.object(200), json!({"unknown": null})] {
+        let again = ada.api.put(SETTINGS, body.clone()).await;
+        assert_eq!((again.object(200), again.header("etag")), (first.object(200), first.header("etag")), "{body}");
+    }
+    assert_eq!(ada.api.get(SETTINGS).await.header("etag"), first.header("etag"));
+    assert_eq!(ada.audited("principal.update").await.len(), 1);
 }

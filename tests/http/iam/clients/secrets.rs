@@ -52,6 +52,7 @@ async fn what_is_wrong_with_a_secret_is_told() {
     let secrets = format!("{SHOP}/secrets");
     assert_eq!(owner.post(&secrets, json!({})).await.said(), "404 NOT_FOUND");
     assert_eq!(owner.get(&secrets).await.said(), "404 NOT_FOUND");
+    assert_eq!(owner.get(&format!("{secrets}?limit=1")).await.said(), "400 UNKNOWN_PARAMETER");
     let etag = owner.put(SHOP, service()).await.object(201)["eTag"].as_str().unwrap().to_owned();
     for (body, said) in [
         (json!([]), "400 BODY_MALFORMED"),

@@ -148,7 +148,7 @@ async fn members_stand_flat_or_in_properties() {
     let third = owner.put(&path(ID), body).await.object(200);
     assert_eq!((third["properties"].get("tier"), &third["properties"]["team"]), (None, &json!("x")));
     assert_eq!(third["name"], "Augusta");
-    let fourth = owner.put(&path(ID), json!({"settings": {"b": 2}, "name": null})).await.object(200);
+    let fourth = owner.put(&path(ID), json!({"settings": {"b": 2, "c": null}, "name": null})).await.object(200);
     assert_eq!((&fourth["settings"], &fourth["name"]), (&json!({"b": 2}), &Value::Null));
     assert_eq!(fourth["properties"]["team"], "x");
 }
