@@ -46,15 +46,16 @@ fn empty() -> (Target, String, tempfile::TempDir, Option<Database>) {
 
 /// What somebody with the earlier program writes; the columns are those of then.
 fn earlier(n: usize) -> String {
+    let id = format!("00000000-0000-7000-8000-{n:012}");
     format!(
-        "INSERT INTO identity (id, kind) VALUES ('p{n}', 'principal');
+        "INSERT INTO identity (id, kind) VALUES ('{id}', 'principal');
          INSERT INTO principal (id, email, email_key, email_verified, name, phone_verified, properties, settings, acl,
              access_attributes, system_user, password_temporary, created_at, updated_at, etag, name_key)
-             VALUES ('p{n}', 'p{n}@example.org', 'p{n}@example.org', TRUE, 'P {n}', FALSE, '{{}}', '{{}}', '[]', '{{\"a\": [\"b\"]}}',
+             VALUES ('{id}', 'p{n}@example.org', 'p{n}@example.org', TRUE, 'P {n}', FALSE, '{{}}', '{{}}', '{{\"entries\":[]}}', '{{\"a\": [\"b\"]}}',
              FALSE, FALSE, {n}, {n}, '1', 'p {n}');
-         INSERT INTO identity_role (identity_id, role_key) VALUES ('p{n}', 'a:b');
+         INSERT INTO identity_role (identity_id, role_key) VALUES ('{id}', 'a:b');
          INSERT INTO session (id, principal_id, secret_hash, auth_time, amr, acr, persistent, created_at, last_active_at,
-             idle_expires_at, expires_at) VALUES ('s{n}', 'p{n}', 'h{n}', 0, '[]', '', TRUE, 0, 0, 9, 9);
+             idle_expires_at, expires_at) VALUES ('s{n}', '{id}', 'h{n}', 0, '[]', '', TRUE, 0, 0, 9, 9);
          INSERT INTO refresh_token (hash, grant_id, created_at, expires_at, used_at, sealed_successor, replay_until)
              VALUES ('r{n}', 'g', 0, 9, 1, 'sealed', 5);
          INSERT INTO revoked_token (jti, expires_at) VALUES ('t{n}', 9);
@@ -122,7 +123,7 @@ async fn an_earlier_schema_is_upgraded_under_its_writers_and_goes_back_without_l
     migrate::run_to(&mut conn, Some(EARLIER)).unwrap();
     assert_eq!(migrate::versions(&mut conn).unwrap().last().map(String::as_str), Some(EARLIER));
     conn.batch_execute(
-        "INSERT INTO role (key, acl, system, created_at, updated_at, etag) VALUES ('a:b', '[]', FALSE, 0, 0, '1')",
+        "INSERT INTO role (key, acl, system, created_at, updated_at, etag) VALUES ('a:b', '{\"entries\":[]}', FALSE, 0, 0, '1')",
     )
     .unwrap();
     for n in 0..300 {
@@ -206,12 +207,13 @@ async fn an_earlier_schema_is_upgraded_under_its_writers_and_goes_back_without_l
     let count = written.load(Ordering::SeqCst);
 
     let after = facts(&mut conn, Some(&then));
-    assert_eq!(lost(&before, &after), Vec::<String>::new());
-    for (table, newer) in
-        [("principal", 5), ("identity_role", 5), ("session", 0), ("refresh_token", 0), ("sending", 0), ("role", 6)]
+    // how often something was written is no fact to keep
+    let mut gone = lost(&before, &after);
+    gone.retain(|fact| !fact.starts_with("generation: ") && !fact.starts_with("role_generation: "));
+    assert_eq!(gone, Vec::<String>::new());
+    for (table, newer) in [("principal", 5), ("identity_role", 5), ("session", 0), ("refresh_token", 0), ("sending", 0)]
     {
-        let earlier = if table == "role" { 0 } else { count };
-        assert_eq!(after[table].len(), earlier + newer, "{table}");
+        assert_eq!(after[table].len(), count + newer, "{table}");
     }
     assert!(after["audit_event"].len() >= count + 20);
 
