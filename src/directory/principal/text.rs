@@ -39,7 +39,7 @@ pub(in crate::directory) fn set(
     }
 }
 
-/// What [`url`] accepts, as an ECMA 262 expression: no more than that, but for what a host may be.
+/// What [`url()`] accepts, as an ECMA 262 expression: no more than that, but for what a host may be.
 pub(super) fn url_pattern() -> String {
     format!(r"^https?://[^\s/?#@\\{UNSEEN}]+([/?#][^\s\\{UNSEEN}]*)?$")
 }
