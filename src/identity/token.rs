@@ -112,7 +112,8 @@ async fn active(
     let (Some(subject), Some(client_id), Some(jti)) = (text("sub"), text("client_id"), text("jti")) else {
         return Ok(None);
     };
-    if store.is_revoked(jti).await? {
+    let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
+    if store.is_revoked(jti, expires_at).await? {
         return Ok(None);
     }
     let Some(client) = store.client(client_id).await?.filter(|client| client.suspended_at.is_none()) else {
@@ -151,7 +152,6 @@ async fn active(
     // what the client may not ask for any more, or the subject does not hold any more, is no scope of the token any more
     let scope = Scope::written(text("scope").unwrap_or_default());
     let scope = access.grant(&scope, &client, principal.is_some());
-    let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
     Ok(Some(ActiveToken { jti: jti.to_owned(), scope, expires_at, client, principal, grant, access, claims }))
 }
 

@@ -112,7 +112,8 @@ pub(super) struct Known {
     grants: Kept<Arc<Grant>>,
     /// Until when they live unless they are used or ended.
     sessions: Kept<Timestamp>,
-    unrevoked: Kept<()>,
+    /// When they expire.
+    unrevoked: Kept<Timestamp>,
     /// Raised when what some role allows has changed: what was compiled under another number does not hold.
     roles: AtomicU64,
     keys: watch::Sender<u64>,
@@ -285,9 +286,10 @@ impl Store {
         self.known.principals.remove(identity_id);
     }
 
-    /// Forgets grants and sessions that are over: nobody asks for them again, so that they would lie there until as many
-    /// others have come as are kept.
+    /// Forgets grants, sessions and tokens that are over: nobody asks for them again, so that they would lie there until as
+    /// many others have come as are kept.
     pub fn forget_expired(&self, now: Timestamp) {
+        self.known.unrevoked.retain(|_, until| now < *until);
         self.known.grants.retain(|_, grant| now < grant.expires_at);
         self.known.sessions.retain(|_, until| now < *until);
     }
@@ -336,17 +338,17 @@ impl Store {
         Ok(found.await?.is_some())
     }
 
-    /// Whether the access token with this `jti` was revoked by itself.
+    /// Whether the access token with this `jti`, which expires then, was revoked by itself.
     ///
     /// # Errors
     /// The database cannot be asked.
-    pub async fn is_revoked(&self, jti: &str) -> Result<bool, Error> {
+    pub async fn is_revoked(&self, jti: &str, expires_at: Timestamp) -> Result<bool, Error> {
         if self.known.get(&self.known.unrevoked, jti).is_some() {
             return Ok(false);
         }
         let (known, jti) = (self.known.clone(), jti.to_owned());
         let unrevoked = self.read(move |conn| {
-            known.read(&known.unrevoked, &jti, || Ok((!revoked_token::contains(conn, &jti)?).then_some(())))
+            known.read(&known.unrevoked, &jti, || Ok((!revoked_token::contains(conn, &jti)?).then_some(expires_at)))
         });
         Ok(unrevoked.await?.is_none())
     }
@@ -538,7 +540,7 @@ mod tests {
         while Arc::ptr_eq(&second, &one.client("app").await.unwrap().unwrap()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert!(one.is_revoked("jti-5999").await.unwrap() && !one.is_revoked("jti").await.unwrap());
+        assert!(one.is_revoked("jti-5999", now()).await.unwrap() && !one.is_revoked("jti", now()).await.unwrap());
     }
 
     #[tokio::test]
