@@ -1,6 +1,6 @@
 //! Whether the audit log is what was sealed; and if not, where it is not.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     CHECKPOINT, CUT, Error,
@@ -111,6 +111,7 @@ pub async fn verify(
             report: Report::default(),
             changed: Vec::new(),
             late: Vec::new(),
+            more_late: BTreeMap::new(),
             unsigned: None,
         }
         .run(store, &mut progress)
@@ -131,6 +132,8 @@ struct Verification<'v> {
     /// Events that are older than the checkpoint before them, with its time. A later checkpoint that is older than that,
     /// too, shows that the clock was wrong.
     late: Vec<(Timestamp, Fault)>,
+    /// How many more of them there are, by that time.
+    more_late: BTreeMap<Timestamp, u64>,
     /// The time of the last checkpoint or, where there is none, of the first event after it; and of the last event.
     unsigned: Option<(Timestamp, Timestamp)>,
 }
@@ -207,6 +210,7 @@ impl Verification<'_> {
         for (_, fault) in std::mem::take(&mut self.late) {
             self.add(fault);
         }
+        self.report.more_faults += self.more_late.values().sum::<u64>();
         for (position, hash) in self.expected.iter().filter(|(position, _)| *position > place.position) {
             let message = format!("there was a position {position} with the hash {hash}; the log ends before");
             self.fault(Kind::Truncated, *position, None, message);
@@ -286,9 +290,11 @@ impl Verification<'_> {
                 time(event.at),
                 time(at)
             );
+            let at = Timestamp::from_millis(at);
             if self.late.len() < MAX_FAULTS {
-                let fault = fault(Kind::Inserted, position, whole.clone(), message);
-                self.late.push((Timestamp::from_millis(at), fault));
+                self.late.push((at, fault(Kind::Inserted, position, whole.clone(), message)));
+            } else {
+                *self.more_late.entry(at).or_default() += 1;
             }
         }
         let at = Timestamp::from_millis(event.at);
@@ -337,6 +343,7 @@ impl Verification<'_> {
         }
         let at = Timestamp::from_rfc3339(&claims.at).unwrap_or(Timestamp::from_millis(mark.at));
         self.late.retain(|(signed, _)| *signed <= at + TOLERANCE);
+        self.more_late.retain(|signed, _| *signed <= at + TOLERANCE);
         self.unsigned = Some((at, at));
         marks.previous = Some((position, at.millis()));
         match place {
