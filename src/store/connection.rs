@@ -70,6 +70,9 @@ fn with_limits(url: &str) -> String {
 /// Opens a connection to PostgreSQL; a statement that runs away is ended by the server. All statements here are short:
 /// to start parallel workers or to compile them costs more than running them.
 pub fn postgres(url: &str) -> Result<Conn, ConnectionError> {
+    // Begun by libpq, OpenSSL takes itself down at the end of the process, under threads that are still connecting;
+    // begun by this, it does not.
+    openssl_sys::init();
     let mut conn = PgConnection::establish(&with_limits(url))?;
     conn.batch_execute(
         "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET idle_in_transaction_session_timeout = '10s'; \

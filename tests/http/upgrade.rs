@@ -270,3 +270,33 @@ async fn a_schema_of_a_newer_program_is_refused_in_plain_words() {
         assert!(said.contains(words), "{arguments:?}: {said}");
     }
 }
+
+/// Ends this process while it is connecting; for the test below, which begins such a process again and again.
+#[test]
+#[ignore = "ends the process"]
+fn the_end_of_a_process_that_is_connecting() {
+    let url = std::env::var(CONNECTING).unwrap();
+    for _ in 0..8 {
+        let target = Target::Postgres { url: url.clone(), pool: 1, patience: Duration::from_secs(30) };
+        std::thread::spawn(move || while snapshot::connect(&target, true).is_ok() {});
+    }
+    std::thread::sleep(Duration::from_millis(60));
+    std::process::exit(0);
+}
+
+const CONNECTING: &str = "KEYWARD_TEST_CONNECTING";
+
+/// OpenSSL took itself down at the end of the process, under threads that used it: a command that had done its work
+/// ended by SIGSEGV, one time in six hundred.
+#[test]
+fn a_process_ends_well_while_it_is_connecting() {
+    let (_, url, _directory, Some(_database)) = empty() else { return };
+    for _ in 0..40 {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "upgrade::the_end_of_a_process_that_is_connecting", "--ignored"])
+            .env(CONNECTING, &url)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}: {}", output.status, text(&output));
+    }
+}

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use diesel::{Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query};
+use diesel::{
+    Connection, ConnectionResult, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, sql_query,
+};
 use keyward::{app::App, clock::Clock, config::Config};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -28,7 +30,7 @@ impl Database {
     pub fn empty() -> Option<Database> {
         let admin = std::env::var("KEYWARD_TEST_POSTGRES").ok().filter(|admin| !admin.is_empty())?;
         let name = format!("keyward_test_{}", uuid::Uuid::new_v4().simple());
-        let mut conn = PgConnection::establish(&admin).unwrap();
+        let mut conn = connect(&admin).unwrap();
         sql_query(format!("CREATE DATABASE {name} TEMPLATE template0")).execute(&mut conn).unwrap();
         Some(Database { url: named(&admin, &name), dropped_at: Some((admin, name)) })
     }
@@ -47,11 +49,17 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Some((admin, name)) = &self.dropped_at
-            && let Ok(mut conn) = PgConnection::establish(admin)
+            && let Ok(mut conn) = connect(admin)
         {
             let _ = sql_query(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).execute(&mut conn);
         }
     }
+}
+
+fn connect(admin: &str) -> ConnectionResult<PgConnection> {
+    // as the server does, so that a test run ends well too
+    openssl_sys::init();
+    PgConnection::establish(admin)
 }
 
 /// Starts a server on an empty database once, which makes everything that a first start makes.
@@ -88,7 +96,7 @@ async fn postgres(admin: String) -> Database {
     static COPYING: Mutex<()> = Mutex::const_new(());
     let template = TEMPLATE.get_or_init(|| async {
         let name = format!("keyward_template_{}", std::process::id());
-        let mut conn = PgConnection::establish(&admin).unwrap();
+        let mut conn = connect(&admin).unwrap();
         sql_query(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).execute(&mut conn).unwrap();
         sql_query(format!("CREATE DATABASE {name}")).execute(&mut conn).unwrap();
         first_start(&named(&admin, &name), &std::env::temp_dir()).await;
@@ -97,7 +105,7 @@ async fn postgres(admin: String) -> Database {
     let template = template.await;
     let name = format!("keyward_test_{}", uuid::Uuid::new_v4().simple());
     let _turn = COPYING.lock().await;
-    let mut conn = PgConnection::establish(&admin).unwrap();
+    let mut conn = connect(&admin).unwrap();
     let mut attempts = 0;
     // files are copied in half the time that it takes to write all their pages into the log
     let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
