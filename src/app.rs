@@ -9,7 +9,7 @@ use crate::{
     config::{Config, DatabaseTarget},
     fetch::Fetcher,
     hasher::Hasher,
-    keys::{KeyRing, MasterKey, Sealer},
+    keys::{AccessTokens, KeyRing, MasterKey, Sealer},
     ldap::Ldap,
     mail::Mailer,
     metrics::Metrics,
@@ -45,6 +45,8 @@ pub struct Parts {
     pub ldap: Option<Ldap>,
     /// What is sealed or authenticated under the master key.
     pub seals: Seals,
+    /// Access tokens that were shown before.
+    pub tokens: AccessTokens,
     /// What identities may do, compiled.
     pub access: AccessCache,
     /// Whose activity was noted of late.
@@ -145,6 +147,8 @@ impl App {
         mail.register(metrics.registry());
         store.register_caches(&metrics.caches);
         access.register(&metrics.caches);
+        let tokens = AccessTokens::default();
+        tokens.register(&metrics.caches);
         fetch.register(&metrics.caches);
         Ok(App(Arc::new(Parts {
             config,
@@ -156,6 +160,7 @@ impl App {
             mail,
             ldap,
             seals,
+            tokens,
             access,
             activity,
             metrics,
@@ -204,6 +209,7 @@ impl App {
             tick.tick().await;
             let now = self.clock.now();
             self.store.forget_expired(now);
+            self.tokens.forget_expired(now);
             match store::purge::run(&self.store, now).await {
                 Ok(0) => {}
                 Ok(rows) => tracing::debug!(rows, "purged expired rows"),

@@ -177,14 +177,13 @@ pub fn opening(app: &App, req: &HttpRequest, module: AuthModule, now: Timestamp)
 }
 
 async fn active(app: &App, presented: &str) -> Result<Option<ActiveToken>, AppserverError> {
-    let (keys, issuer, now) = (app.keys.load_full(), app.config.issuer(), app.clock.now());
-    let active = token::verify(&keys, &app.seals, &app.store, issuer, presented, now).await?;
-    Ok(active.filter(|token| token.audiences().contains(&issuer)))
+    let active = token::verify(app, presented, app.clock.now()).await?;
+    Ok(active.filter(|token| token.is_for(app.config.issuer())))
 }
 
 /// A token's session id is always the same and nobody can guess it, so that it need not be kept.
-fn secret_of(app: &App, token: &ActiveToken) -> Secret {
-    let mac = app.seals.master.mac("appserver session", &[token.client.id.as_bytes(), token.jti.as_bytes()]);
+fn secret_of(app: &App, active: &ActiveToken) -> Secret {
+    let mac = app.seals.master.mac("appserver session", &[active.client.id.as_bytes(), active.token.jti.as_bytes()]);
     Secret::of_bytes(Kind::AppserverSession, &mac)
 }
 

@@ -17,7 +17,6 @@ use crate::{
         grant_type::GrantType,
         id,
         permission::{Attributes, Permissions},
-        scope::Scope,
         secret::{Kind, Secret, SecretHash},
         time::Timestamp,
     },
@@ -274,20 +273,20 @@ pub async fn open_by_code(
 pub async fn open_by_token(
     store: &Store,
     opening: &Opening,
-    token: &ActiveToken,
+    active: &ActiveToken,
     now: Timestamp,
 ) -> Result<(), store::Error> {
-    let issued_at = token.claims.get("iat").and_then(serde_json::Value::as_i64).unwrap_or(0);
+    let token = &active.token;
     let row = AppserverSession {
-        client_id: Some(token.client.id.clone()),
-        grant_id: token.grant.as_ref().map(|grant| grant.id.clone()),
-        token: Some((token.jti.clone(), Timestamp::from_seconds(issued_at))),
-        scope: Some(Scope::written(token.claims.get("scope").and_then(serde_json::Value::as_str).unwrap_or_default())),
+        client_id: Some(active.client.id.clone()),
+        grant_id: active.grant.as_ref().map(|grant| grant.id.clone()),
+        token: Some((token.jti.to_string(), token.issued_at)),
+        scope: Some(token.scope.clone().unwrap_or_default()),
         // no earlier, or one that was ended could be opened again
         expires_at: token.expires_at,
         ..opening.row(now)
     };
-    let person = token.principal.as_ref().zip(token.grant.as_ref()).map(|(principal, grant)| {
+    let person = active.principal.as_ref().zip(active.grant.as_ref()).map(|(principal, grant)| {
         let (auth_time, details) = (grant.auth_time, &grant.details);
         let proof = Proof { auth_time, amr: details.amr.clone(), acr: details.acr.clone(), password: None };
         (principal.id.clone(), proof)

@@ -86,9 +86,8 @@ pub async fn identify(app: &Parts, presented: &str) -> Result<Option<Bearer>, st
         note(app, bearer.as_ref());
         return Ok(bearer);
     }
-    let (keys, issuer, now) = (app.keys.load_full(), app.config.issuer(), app.clock.now());
-    let active = token::verify(&keys, &app.seals, &app.store, issuer, presented, now).await?;
-    let bearer = active.filter(|token| token.audiences().contains(&issuer)).map(Bearer::from);
+    let active = token::verify(app, presented, app.clock.now()).await?;
+    let bearer = active.filter(|token| token.is_for(app.config.issuer())).map(Bearer::from);
     note(app, bearer.as_ref());
     Ok(bearer)
 }

@@ -4,30 +4,20 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
-
 use super::access::Access;
 use crate::{
-    app::Seals,
-    keys::{self, KeyRing},
-    model::{id, permission::Permissions, scope::Scope, time::Timestamp},
+    app::Parts,
+    model::{access_token::AccessToken, id, permission::Permissions, scope::Scope, time::Timestamp},
     store::{self, Conn, KnownClient, KnownPrincipal, Store, client::Client, grant::Grant},
 };
-
-/// The `typ` of access tokens (RFC 9068 §2.1).
-pub const ACCESS_TOKEN_TYPE: &str = "at+jwt";
 
 /// An access token that holds now.
 #[derive(Clone, Debug)]
 pub struct ActiveToken {
     /// What it says.
-    pub claims: Arc<Map<String, Value>>,
+    pub token: Arc<AccessToken>,
     /// What of its scopes holds as of now.
     pub scope: Scope,
-    /// Its own identifier.
-    pub jti: String,
-    /// When it expires.
-    pub expires_at: Timestamp,
     /// To whom it was given.
     pub client: Arc<KnownClient>,
     /// In whose name; none if the client acts for itself.
@@ -39,9 +29,9 @@ pub struct ActiveToken {
 }
 
 impl ActiveToken {
-    /// The audiences that it names.
-    pub fn audiences(&self) -> Vec<&str> {
-        audiences(&self.claims)
+    /// Whether `audience` is one of those that it names.
+    pub fn is_for(&self, audience: &str) -> bool {
+        self.token.audiences.iter().any(|named| **named == *audience)
     }
 
     /// The subject's roles as of now.
@@ -52,74 +42,31 @@ impl ActiveToken {
     /// What it allows as of now: what the subject holds, narrowed by its scopes. A client's own token that names no scope,
     /// of a client that has none registered, holds whatever the client holds.
     pub fn permissions(&self) -> Permissions {
-        let whole = self.principal.is_none() && self.client.scopes.is_empty() && !self.claims.contains_key("scope");
+        let whole = self.principal.is_none() && self.client.scopes.is_empty() && self.token.scope.is_none();
         if whole { self.access.permissions.clone() } else { self.access.permissions.narrowed(&self.scope) }
     }
-}
-
-/// The members of `aud`, which may be one or many (RFC 7519 §4.1.3).
-pub fn audiences(claims: &Map<String, Value>) -> Vec<&str> {
-    match claims.get("aud") {
-        Some(Value::String(one)) => vec![one],
-        Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// Reads an access token of this server, signed or sealed; `None` if it is anything else. Says nothing about whether
-/// it still holds, but for its expiry.
-pub fn read(
-    keys: &KeyRing,
-    seals: &Seals,
-    issuer: &str,
-    token: &str,
-    now: Timestamp,
-) -> Option<Arc<Map<String, Value>>> {
-    let claims = if token.starts_with(keys::OPAQUE_PREFIX) {
-        Arc::new(keys::open_claims(&seals.access_token, token)?)
-    } else {
-        keys.verify_again(token, ACCESS_TOKEN_TYPE).ok()?
-    };
-    let ours = claims.get("iss").and_then(Value::as_str) == Some(issuer);
-    let expires = claims.get("exp").and_then(Value::as_i64)?;
-    (ours && now.seconds() < expires).then_some(claims)
 }
 
 /// Whether this access token holds now; `None` if it does not, for whatever reason.
 ///
 /// # Errors
 /// Only if the database cannot be asked.
-pub async fn verify(
-    keys: &KeyRing,
-    seals: &Seals,
-    store: &Store,
-    issuer: &str,
-    token: &str,
-    now: Timestamp,
-) -> Result<Option<ActiveToken>, store::Error> {
-    match read(keys, seals, issuer, token, now) {
-        Some(claims) => active(store, claims, now).await,
+pub async fn verify(app: &Parts, presented: &str, now: Timestamp) -> Result<Option<ActiveToken>, store::Error> {
+    let (keys, sealer) = (app.keys.load_full(), &app.seals.access_token);
+    match app.tokens.read(&keys, sealer, app.config.issuer(), presented, now) {
+        Some(token) => active(&app.store, token, now).await,
         None => Ok(None),
     }
 }
 
-async fn active(
-    store: &Store,
-    claims: Arc<Map<String, Value>>,
-    now: Timestamp,
-) -> Result<Option<ActiveToken>, store::Error> {
-    let text = |name: &str| claims.get(name).and_then(Value::as_str);
-    let (Some(subject), Some(client_id), Some(jti)) = (text("sub"), text("client_id"), text("jti")) else {
-        return Ok(None);
-    };
-    let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
-    if store.is_revoked(jti, expires_at).await? {
+async fn active(store: &Store, token: Arc<AccessToken>, now: Timestamp) -> Result<Option<ActiveToken>, store::Error> {
+    if store.is_revoked(&token.jti, token.expires_at).await? {
         return Ok(None);
     }
-    let Some(client) = store.client(client_id).await?.filter(|client| client.suspended_at.is_none()) else {
+    let Some(client) = store.client(&token.client_id).await?.filter(|client| client.suspended_at.is_none()) else {
         return Ok(None);
     };
-    let (principal, grant, access) = match text("grant_id") {
+    let (principal, grant, access) = match &token.grant_id {
         Some(id) => {
             let Some(grant) = store.grant(id).await?.filter(|grant| holds(grant, &client, now)) else {
                 return Ok(None);
@@ -129,7 +76,7 @@ async fn active(
             {
                 return Ok(None);
             }
-            let Some(principal) = store.principal(subject).await?.filter(|p| p.suspended_at.is_none()) else {
+            let Some(principal) = store.principal(&token.subject).await?.filter(|p| p.suspended_at.is_none()) else {
                 return Ok(None);
             };
             if grant.principal_id != principal.id {
@@ -139,9 +86,9 @@ async fn active(
             (Some(principal), Some(grant), access)
         }
         // the client acts for itself (RFC 9068 §2.2: sub is the client)
-        None if subject == client.id => {
+        None if *token.subject == *client.id => {
             // by its own id, which has milliseconds; iat has seconds
-            let issued_at = id::made_at(jti).unwrap_or(Timestamp::from_seconds(0));
+            let issued_at = id::made_at(&token.jti).unwrap_or(Timestamp::from_seconds(0));
             if client.metadata.tokens_since.is_some_and(|since| issued_at < since) {
                 return Ok(None);
             }
@@ -150,9 +97,8 @@ async fn active(
         None => return Ok(None),
     };
     // what the client may not ask for any more, or the subject does not hold any more, is no scope of the token any more
-    let scope = Scope::written(text("scope").unwrap_or_default());
-    let scope = access.grant(&scope, &client, principal.is_some());
-    Ok(Some(ActiveToken { jti: jti.to_owned(), scope, expires_at, client, principal, grant, access, claims }))
+    let scope = token.scope.as_ref().map(|scope| access.grant(scope, &client, principal.is_some()));
+    Ok(Some(ActiveToken { scope: scope.unwrap_or_default(), token, client, principal, grant, access }))
 }
 
 /// Whether a grant is this client's, not revoked and not expired.

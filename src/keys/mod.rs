@@ -2,6 +2,7 @@
 //! that are signed and verified with them, and the JWTs that clients sign. Nothing here does I/O, except that the
 //! master key has a file; nothing outside knows the library behind the formats.
 
+mod access_tokens;
 mod audit;
 mod client_jws;
 mod compact;
@@ -20,6 +21,7 @@ mod hostile_tests;
 #[cfg(test)]
 mod ring_tests;
 
+pub use access_tokens::AccessTokens;
 pub use audit::AuditKeys;
 pub use client_jws::{CLIENT_ASSERTION_ALGORITHMS, validate_jwks, verify_with_jwks};
 pub use compact::{MAX_TOKEN_LEN, Verified};

@@ -1,12 +1,17 @@
 //! The ring of signing keys: which one signs, which are published, which verify.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use josekit::jws::{JwsHeader, serialize_compact};
-use quick_cache::sync::Cache;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -26,9 +31,6 @@ use crate::{
 /// How long a key stays published after a younger one took over: longer than anything that it signed is valid.
 pub const PUBLISH_RETIRED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The most tokens that are known to be signed.
-const VERIFIED: usize = 10_000;
-
 /// What private keys are sealed for.
 const PURPOSE: &str = "signing-key";
 
@@ -37,12 +39,8 @@ pub struct KeyRing {
     /// By algorithm; within one, the oldest first.
     keys: Vec<RingKey>,
     published: ArcSwapOption<Published>,
-    /// Tokens that one of these keys has signed, by their SHA-256: a signature that was right stays right.
-    verified: Cache<[u8; 32], KnownToken>,
+    number: u64,
 }
-
-/// The type and the claims of a token whose signature was verified.
-type KnownToken = (Option<String>, Arc<Map<String, Value>>);
 
 struct RingKey {
     kid: String,
@@ -203,7 +201,13 @@ impl KeyRing {
             }
             previous = Some(key);
         }
-        Ok(KeyRing { keys, published: ArcSwapOption::empty(), verified: Cache::new(VERIFIED) })
+        static NUMBERS: AtomicU64 = AtomicU64::new(1);
+        Ok(KeyRing { keys, published: ArcSwapOption::empty(), number: NUMBERS.fetch_add(1, Ordering::Relaxed) })
+    }
+
+    /// A number above 0 that no other ring of this process has.
+    pub fn number(&self) -> u64 {
+        self.number
     }
 
     /// The algorithms that there is a key for, in the order in which discovery names them.
@@ -255,22 +259,6 @@ impl KeyRing {
             return Err(VerifyError::Signature);
         }
         token.into_verified(Algorithm::from(key.algorithm))
-    }
-
-    /// The claims of a token of this type that [`KeyRing::verify`] has verified, now or before: for tokens that are shown
-    /// again and again.
-    pub fn verify_again(&self, token: &str, typ: &str) -> Result<Arc<Map<String, Value>>, VerifyError> {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
-        if let Some((known, claims)) = self.verified.get(&hash)
-            && known.as_deref() == Some(typ)
-        {
-            return Ok(claims);
-        }
-        let Verified { typ, claims, .. } = self.verify(token, &[typ])?;
-        let claims = Arc::new(claims);
-        self.verified.insert(hash, (typ, Arc::clone(&claims)));
-        Ok(claims)
     }
 
     /// The key set to publish at `now`: every key that signs, will sign, or was superseded less than

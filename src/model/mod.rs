@@ -1,5 +1,6 @@
 //! Values that cannot be wrong: each type here is checked where it is made. No I/O, no HTTP, no database.
 
+pub mod access_token;
 pub mod auth_module;
 pub mod auth_string;
 pub mod client_auth;

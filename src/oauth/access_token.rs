@@ -5,9 +5,8 @@ use serde_json::{Value, json};
 use super::error::OAuthError;
 use crate::{
     app::App,
-    identity::token::ACCESS_TOKEN_TYPE,
     keys::{self, KeyRing},
-    model::{id, key::SigningAlgorithm, scope::Scope, time::Timestamp},
+    model::{access_token::ACCESS_TOKEN_TYPE, id, key::SigningAlgorithm, scope::Scope, time::Timestamp},
     store::{
         client::{AccessTokenFormat, Client},
         grant::Grant,

@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     app::App,
-    identity::{client, token::audiences},
+    identity::client,
     keys,
     model::{
+        access_token::audiences,
         client_auth::AuthMethod,
         id::{self, shown},
         time::Timestamp,

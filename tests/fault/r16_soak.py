@@ -32,7 +32,7 @@ def run(stage: Stage) -> None:
     """Two minutes, two hours, or as long as is said."""
     outcome = stage.outcome
     seconds = stage.soak or (7200 if stage.long else 120)
-    warm_up = min(300, seconds // 4)
+    warm_up = min(600, seconds // 4)
     options = {"tokens.refresh_idle": f"{GRANT}s", "tokens.refresh_absolute": f"{GRANT}s", "log.level": "warn"}
     house = stage.house("r16", options=options)
     books = ledgers(house)
@@ -66,7 +66,10 @@ def run(stage: Stage) -> None:
         # most of the grants are over by their time
         book.chains.clear()
     outcome.add(facts(house, books, {role for book in books for role in book.roles}))
+    part = seconds / 8
+    parts = [[sample.memory for sample in samples if part * n <= sample.at < part * (n + 1)] for n in range(8)]
     outcome.numbers |= {
+        "memory MiB by eighths": ", ".join(f"{median(of) / 1024:.1f}" for of in parts if of),
         "outcomes": dict(load.outcomes), "memory MiB": f"{memory[0] / 1024:.1f} to {memory[1] / 1024:.1f}",
         "descriptors": f"{descriptors[0]:.0f} to {descriptors[1]:.0f}", "p99 of an act": f"{millis(p99[0])}, then {millis(p99[1])}",
     }

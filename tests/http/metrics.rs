@@ -187,14 +187,18 @@ async fn what_is_over_does_not_stay_in_memory() {
     assert_eq!(send(ask).await.status, 200);
     let kept = async || {
         let now = numbers(app).await;
-        ["grants", "sessions", "unrevoked_tokens"]
+        ["grants", "sessions", "unrevoked_tokens", "tokens"]
             .map(|cache| now[&format!("keyward_cache_entries{{cache=\"{cache}\"}}")])
     };
-    app.app.store.forget_expired(app.now());
+    let forget = || {
+        app.app.store.forget_expired(app.now());
+        app.app.tokens.forget_expired(app.now());
+    };
+    forget();
     assert!(kept().await.into_iter().any(|entries| entries > 0.0), "what goes on stays");
     app.advance(Duration::from_secs(500 * 24 * 3600));
-    app.app.store.forget_expired(app.now());
-    assert_eq!(kept().await, [0.0; 3]);
+    forget();
+    assert_eq!(kept().await, [0.0; 4]);
 }
 
 /// What a file of the repository says.

@@ -274,6 +274,7 @@ async fn a_schema_of_a_newer_program_is_refused_in_plain_words() {
 /// Ends this process while it is connecting; for the test below, which begins such a process again and again.
 #[test]
 #[ignore = "ends the process"]
+#[allow(clippy::disallowed_methods)] // what is told to a test
 fn the_end_of_a_process_that_is_connecting() {
     let url = std::env::var(CONNECTING).unwrap();
     for _ in 0..8 {

@@ -19,9 +19,8 @@ use crate::{
     clock::Clock,
     config::ConfigArgs,
     hasher::Hasher,
-    identity::token::ACCESS_TOKEN_TYPE,
     keys::{self, KeyRing, MasterKey},
-    model::{id, key::SigningAlgorithm, secret::random_text},
+    model::{access_token::ACCESS_TOKEN_TYPE, id, key::SigningAlgorithm, secret::random_text},
 };
 
 /// Bytes that are signed: head and claims of a usual access token.

@@ -124,9 +124,9 @@ mod tests {
             told.lines().filter_map(|line| line.strip_prefix(kind)?.strip_prefix('\t')).collect()
         };
         assert_eq!(["jwt", "opaque", "refresh", "principal"].map(|kind| all(kind).len()), [5; 4]);
-        let (keys, now) = (app.keys.load_full(), app.clock.now());
+        let now = app.clock.now();
         for text in all("jwt").into_iter().chain(all("opaque")) {
-            let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), text, now).await.unwrap();
+            let active = token::verify(&app, text, now).await.unwrap();
             assert!(active.unwrap().scope.contains("profile"));
         }
         for text in all("refresh") {

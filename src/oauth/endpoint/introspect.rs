@@ -1,9 +1,12 @@
 //! Token introspection (RFC 7662): for authenticated clients only, about tokens that are meant for them.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
-use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    http::header::{self, ContentType},
+    web,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -31,26 +34,15 @@ const ACTION: &str = "introspect";
 /// `POST /oauth/introspect`.
 pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes, Error>) -> HttpResponse {
     match answer(&req, &app, body).await {
-        Ok(answer) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(answer),
+        Ok(answer) => HttpResponse::Ok()
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .content_type(ContentType::json())
+            .body(answer),
         Err(error) => error.respond(&req),
     }
 }
 
-/// RFC 7662 §2.2.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Answer {
-    AccessToken(Description),
-    Other(Value),
-}
-
-impl From<Option<Value>> for Answer {
-    fn from(found: Option<Value>) -> Answer {
-        Answer::Other(found.unwrap_or_else(|| json!({ "active": false })))
-    }
-}
-
-async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<Answer, OAuthError> {
+async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -> Result<String, OAuthError> {
     let params = Params::from_body(req, body)?.unrepeated()?;
     let now = app.clock.now();
     let caller = client_auth::authenticate(app, req, &params, now).await?;
@@ -60,52 +52,52 @@ async fn answer(req: &HttpRequest, app: &App, body: Result<web::Bytes, Error>) -
     }
     let presented = params.required("token")?;
     if let Some(refresh) = Secret::presented(Kind::RefreshToken, presented) {
-        return Ok(refresh_token(app, caller, refresh, now).await?.into());
+        return Ok(written(refresh_token(app, caller, refresh, now).await?));
     }
     if let Some(secret) = Secret::presented(Kind::PersonalAccessToken, presented) {
-        return Ok(about_personal(app, &caller, &secret, now).await?.into());
+        return Ok(written(about_personal(app, &caller, &secret, now).await?));
     }
-    let keys = app.keys.load_full();
-    let active = token::verify(&keys, &app.seals, &app.store, app.config.issuer(), presented, now).await?;
+    let active = token::verify(app, presented, now).await?;
     Ok(match active.filter(|active| may_see(&caller, active)) {
-        Some(active) => Answer::AccessToken(Description(active)),
-        None => None.into(),
+        Some(active) => describe(&active),
+        None => written(None),
     })
+}
+
+fn written(found: Option<Value>) -> String {
+    found.unwrap_or_else(|| json!({ "active": false })).to_string()
 }
 
 /// The token's own client, a client that serves one of its audiences, or a client with the permission.
 fn may_see(caller: &KnownClient, active: &ActiveToken) -> bool {
     active.client.id == caller.id
-        || active.audiences().iter().any(|audience| caller.resources.iter().any(|served| served == audience))
+        || caller.resources.iter().any(|served| active.is_for(served))
         || caller.access.permissions.allows(RESOURCE, ACTION)
 }
 
-/// What is told of an access token: its claims, but roles and scopes as they are now.
-struct Description(ActiveToken);
-
-impl Serialize for Description {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let active = &self.0;
-        let mut answer = serializer.serialize_map(None)?;
-        answer.serialize_entry("active", &true)?;
-        answer.serialize_entry("token_type", "Bearer")?;
-        // the username is the email: for those who were granted it
-        let told = active.principal.as_ref().filter(|_| active.scope.contains("email"));
-        if let Some(username) = told.and_then(|principal| principal.email.as_ref()) {
-            answer.serialize_entry("username", username)?;
-        }
-        for (name, value) in active.claims.iter() {
-            match name.as_str() {
-                "grant_id" => {}
-                "roles" if active.roles().is_empty() => {}
-                "roles" => answer.serialize_entry(name, active.roles())?,
-                "scope" if active.scope.is_empty() => {}
-                "scope" => answer.serialize_entry(name, &active.scope)?,
-                _ => answer.serialize_entry(name, value)?,
-            }
-        }
-        answer.end()
+/// What is told of an access token (RFC 7662 §2.2), as JSON: its claims, but roles and scopes as they are now.
+fn describe(active: &ActiveToken) -> String {
+    let told = &active.token.told;
+    let mut answer = String::with_capacity(told.len() + 512);
+    answer.push_str(r#"{"active":true,"token_type":"Bearer","#);
+    let mut tell = |name: &str, value: Value| {
+        // to write into a text cannot fail
+        let _ = write!(answer, r#""{name}":{value},"#);
+    };
+    // the username is the email: for those who were granted it
+    let person = active.principal.as_ref().filter(|_| active.scope.contains("email"));
+    if let Some(username) = person.and_then(|principal| principal.email.as_deref()) {
+        tell("username", username.into());
     }
+    if active.token.names_roles && !active.roles().is_empty() {
+        tell("roles", active.roles().into());
+    }
+    if !active.scope.is_empty() {
+        tell("scope", active.scope.to_string().into());
+    }
+    answer.push_str(told);
+    answer.push('}');
+    answer
 }
 
 /// Personal access tokens are meant for this server; they are told to clients with the permission only, for gateways

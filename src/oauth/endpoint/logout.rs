@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::{
     app::App,
-    identity::{session, token::audiences},
-    model::id::shown,
+    identity::session,
+    model::{access_token::audiences, id::shown},
     oauth::{error::OAuthError, id_token, params::Params},
     store::{self, audit::Origin, client::Client},
     web::{

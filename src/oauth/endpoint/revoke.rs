@@ -1,11 +1,9 @@
 //! Token revocation (RFC 7009): of access tokens, JWTs too, and of refresh tokens with everything under their grant.
 
 use actix_web::{Error, HttpRequest, HttpResponse, http::header, web};
-use serde_json::Value;
 
 use crate::{
     app::App,
-    identity::token,
     model::{
         secret::{Kind, Secret},
         time::Timestamp,
@@ -61,15 +59,11 @@ async fn revoke(app: &App, client: &Client, presented: &str, now: Timestamp) -> 
         };
     }
 
-    let Some(claims) = token::read(&app.keys.load(), &app.seals, app.config.issuer(), presented, now) else {
-        return Ok(());
-    };
-    if claims.get("client_id").and_then(Value::as_str) != Some(&client.id) {
+    let (keys, sealer) = (app.keys.load_full(), &app.seals.access_token);
+    let Some(token) = app.tokens.read(&keys, sealer, app.config.issuer(), presented, now) else { return Ok(()) };
+    if *token.client_id != *client.id {
         return foreign();
     }
-    let expires_at = Timestamp::from_seconds(claims.get("exp").and_then(Value::as_i64).unwrap_or(0));
-    if let Some(jti) = claims.get("jti").and_then(Value::as_str).map(str::to_owned) {
-        app.store.write(move |tx| store::revoked_token::insert(tx, &jti, expires_at)).await?;
-    }
+    app.store.write(move |tx| store::revoked_token::insert(tx, &token.jti, token.expires_at)).await?;
     Ok(())
 }

@@ -52,8 +52,8 @@ async fn userinfo(req: &HttpRequest, app: &App) -> Result<HttpResponse, OAuthErr
     let now = app.clock.now();
     let keys = app.keys.load_full();
     let issuer = app.config.issuer();
-    let active = token::verify(&keys, &app.seals, &app.store, issuer, presented, now).await?.ok_or_else(invalid)?;
-    if !active.audiences().contains(&issuer) {
+    let active = token::verify(app, presented, now).await?.ok_or_else(invalid)?;
+    if !active.is_for(issuer) {
         return Err(invalid());
     }
     let (Some(principal), Some(grant), true) = (&active.principal, &active.grant, active.scope.contains("openid"))

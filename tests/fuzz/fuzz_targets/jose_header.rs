@@ -66,7 +66,6 @@ fuzz_target!(|bytes: &[u8]| {
             refused(&error);
         }
     }
-    assert_eq!(KEYS.ring.verify_again(&token, "at+jwt").is_ok(), unaltered);
     assert!(KEYS.ring.verify(&token, &["jwt"]).is_err(), "a token of another kind");
     // as a client's, with no key and with one
     refused(&verify_with_jwks(&token, &json!({"keys": []})).expect_err("no key"));

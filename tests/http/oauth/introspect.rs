@@ -18,6 +18,7 @@ async fn an_access_token_is_described_to_its_client() {
       "active": true,
       "token_type": "Bearer",
       "username": "ada@example.com",
+      "scope": "openid email",
       "iss": "[issuer]",
       "sub": "[sub]",
       "aud": "[issuer]",
@@ -25,7 +26,6 @@ async fn an_access_token_is_described_to_its_client() {
       "iat": 1795262400,
       "exp": 1795263000,
       "jti": "[jti]",
-      "scope": "openid email",
       "auth_time": 1795262400,
       "acr": "keyward:password",
       "amr": [
