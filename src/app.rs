@@ -14,7 +14,7 @@ use crate::{
     mail::Mailer,
     metrics::Metrics,
     model::{grant_type::GrantType, key::SigningAlgorithm, time::Timestamp},
-    store::{self, Store, Target, access::AccessCache, activity::ActivityCache},
+    store::{self, Store, Target, access::AccessCache, activity::ActivityCache, listing::Documents},
     telemetry::export::Exporter,
 };
 
@@ -49,6 +49,8 @@ pub struct Parts {
     pub tokens: AccessTokens,
     /// What identities may do, compiled.
     pub access: AccessCache,
+    /// Documents that lists have shown.
+    pub documents: Arc<Documents>,
     /// Whose activity was noted of late.
     pub activity: ActivityCache,
     /// What is counted and measured.
@@ -149,6 +151,8 @@ impl App {
         access.register(&metrics.caches);
         let tokens = AccessTokens::default();
         tokens.register(&metrics.caches);
+        let documents = Arc::new(Documents::default());
+        documents.register(&metrics.caches);
         fetch.register(&metrics.caches);
         Ok(App(Arc::new(Parts {
             config,
@@ -162,6 +166,7 @@ impl App {
             seals,
             tokens,
             access,
+            documents,
             activity,
             metrics,
             traces,

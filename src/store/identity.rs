@@ -8,6 +8,7 @@ use super::{
     Conn, Error, Tx,
     connection::per_backend,
     from_json, generation,
+    one_of::OneOf,
     schema::{client, identity, identity_role, principal, role},
     to_json, won,
 };
@@ -68,11 +69,13 @@ pub fn roles(conn: &mut Conn, id: &str) -> Result<Vec<String>, Error> {
 
 /// The keys of the roles of many identities, each in order, by identity.
 pub fn roles_of(conn: &mut Conn, ids: &[&str]) -> Result<HashMap<String, Vec<String>>, Error> {
-    let rows: Vec<(String, String)> = per_backend!(conn, conn => identity_role::table
-        .filter(identity_role::identity_id.eq_any(ids))
+    let rows = identity_role::table
         .order((identity_role::identity_id, identity_role::role_key))
-        .select((identity_role::identity_id, identity_role::role_key))
-        .load(conn))?;
+        .select((identity_role::identity_id, identity_role::role_key));
+    let rows: Vec<(String, String)> = match conn {
+        Conn::Sqlite(conn) => rows.filter(OneOf::new(identity_role::identity_id, ids)?).load(conn)?,
+        Conn::Postgres(conn) => rows.filter(identity_role::identity_id.eq_any(ids)).load(conn)?,
+    };
     let mut roles: HashMap<String, Vec<String>> = HashMap::new();
     for (id, key) in rows {
         roles.entry(id).or_default().push(key);

@@ -40,6 +40,7 @@ pub mod listing;
 pub mod mail_pace;
 pub mod migrate;
 mod numbers;
+mod one_of;
 pub mod personal_access_token;
 mod postgres;
 pub mod principal;

@@ -7,6 +7,8 @@ use super::{
     Conn, Error, Tx,
     connection::per_backend,
     from_json, generation, identity,
+    listing::Version,
+    one_of::OneOf,
     schema::{consent, oauth_grant, principal, refresh_token, session},
     to_json, won,
 };
@@ -185,11 +187,32 @@ fn row(principal: &Principal) -> Result<Row, Error> {
 
 /// The principals with these numbers of registration, in no order; those that are gone are left out.
 pub(super) fn by_seq(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, Principal)>, Error> {
-    let rows: Vec<(Option<i64>, Row)> = per_backend!(conn, conn => principal::table
-        .filter(principal::seq.eq_any(seqs))
-        .select((principal::seq, Row::as_select()))
-        .load(conn))?;
+    let rows: Vec<(Option<i64>, Row)> = match conn {
+        Conn::Sqlite(conn) => principal::table
+            .filter(OneOf::new(principal::seq, seqs)?)
+            .select((principal::seq, Row::as_select()))
+            .load(conn)?,
+        Conn::Postgres(conn) => principal::table
+            .filter(principal::seq.eq_any(seqs))
+            .select((principal::seq, Row::as_select()))
+            .load(conn)?,
+    };
     rows.into_iter().map(|(seq, row)| Ok((seq.unwrap_or_default(), row.try_into()?))).collect()
+}
+
+/// The versions of the principals with these numbers of registration, in no order.
+pub(super) fn versions(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<Version>, Error> {
+    let rows = principal::table.select((principal::seq, principal::etag, principal::last_active_at));
+    let rows: Vec<(Option<i64>, String, Option<i64>)> = match conn {
+        Conn::Sqlite(conn) => rows.filter(OneOf::new(principal::seq, seqs)?).load(conn)?,
+        Conn::Postgres(conn) => rows.filter(principal::seq.eq_any(seqs)).load(conn)?,
+    };
+    let version = |(seq, etag, active): (Option<i64>, String, Option<i64>)| Version {
+        seq: seq.unwrap_or_default(),
+        etag,
+        last_active_at: active.map(Timestamp::from_millis),
+    };
+    Ok(rows.into_iter().map(version).collect())
 }
 
 /// Adds many new principals with few statements; their ids are claimed already. `Conflict("email")` if an email is taken.
@@ -465,7 +488,10 @@ pub fn disarm(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
 pub fn set_suspended(tx: &mut Tx<'_>, id: &str, since: Option<Timestamp>) -> Result<(), Error> {
     tx.raise()?;
     diesel::update(principal::table.find(id))
-        .set(principal::suspended_at.eq(since.map(Timestamp::millis)))
+        .set((
+            principal::suspended_at.eq(since.map(Timestamp::millis)),
+            principal::etag.eq(crate::model::secret::random_text::<12>()),
+        ))
         .execute(&mut **tx)?;
     Ok(())
 }

@@ -84,7 +84,9 @@ impl Database {
             }
             Kind::Principal => {
                 let filter = query.principals(principal::visible(&actor));
-                json!(query.answer(store.list(move |conn| principal::list(conn, &filter, &page)).await?, sealer))
+                let documents = self.app.documents.clone();
+                let listed = store.list(move |conn| principal::list(conn, &documents, &filter, &page)).await?;
+                json!(query.answer(listed, sealer))
             }
         })
     }

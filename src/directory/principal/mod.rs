@@ -13,7 +13,7 @@ use crate::{
     model::{id, permission::Visibility, problem::Code, scope::Scope, secret::random_text, time::Timestamp},
     store::{
         self, Conn, Tx,
-        listing::{Listed, Page, PrincipalFilter, principals},
+        listing::{Documents, Kept, Listed, Page, PrincipalFilter, Version, principals},
         principal::Principal,
     },
 };
@@ -214,12 +214,30 @@ fn changed_meanwhile() -> Refusal {
     Refusal::new(Code::EtagMismatch, "somebody has changed it meanwhile; nothing was changed")
 }
 
-/// A page of the principals that the filter asks for and the actor may see.
+/// A page of the documents of the principals that the filter asks for and the actor may see. Those that `documents` has
+/// are taken from there, and the others are kept.
 ///
 /// # Errors
 /// The database cannot be asked.
-pub fn list(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Listed<PrincipalDocument>, store::Error> {
-    Ok(principals::list(conn, filter, page)?.map(|(principal, roles)| document(&principal, &roles)))
+pub fn list(
+    conn: &mut Conn,
+    documents: &Documents,
+    filter: &PrincipalFilter,
+    page: &Page,
+) -> Result<Listed<Kept>, store::Error> {
+    let Listed { items, total, first, last } = principals::versions(conn, filter, page)?;
+    let found: Vec<(i64, Option<Kept>)> = items.iter().map(|version| (version.seq, documents.get(version))).collect();
+    let missing: Vec<i64> = found.iter().filter(|(_, kept)| kept.is_none()).map(|(seq, _)| *seq).collect();
+    let mut made = HashMap::new();
+    if !missing.is_empty() {
+        for (seq, (principal, roles)) in principals::with_roles(conn, &missing)? {
+            let version = Version { seq, etag: principal.etag.clone(), last_active_at: principal.last_active_at };
+            made.insert(seq, documents.keep(version, &document(&principal, &roles))?);
+        }
+    }
+    // one that went away in the meantime is left out
+    let items = found.into_iter().filter_map(|(seq, kept)| kept.or_else(|| made.remove(&seq))).collect();
+    Ok(Listed { items, total, first, last })
 }
 
 /// What of the principals the actor may see in lists.

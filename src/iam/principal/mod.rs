@@ -65,7 +65,8 @@ pub async fn list(
     let sealer = &app.seals.cursor;
     let query = ListQuery::parse(req.query_string(), &PRINCIPALS, sealer)?;
     let (filter, page) = (query.principals(principal::visible(&caller.actor)), query.page.clone());
-    let listed = app.store.list(move |conn| principal::list(conn, &filter, &page)).await?;
+    let documents = app.documents.clone();
+    let listed = app.store.list(move |conn| principal::list(conn, &documents, &filter, &page)).await?;
     Ok(answer::value(StatusCode::OK, &query.answer(listed, sealer)))
 }
 

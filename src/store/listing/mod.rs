@@ -11,6 +11,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod clients;
+mod kept;
 pub mod principals;
 pub mod roles;
 pub(super) mod search;
@@ -18,6 +19,7 @@ pub(super) mod search;
 pub(super) mod texts;
 
 pub use clients::ClientFilter;
+pub use kept::{Documents, Kept, Version};
 pub use principals::PrincipalFilter;
 
 /// The most rows that one page has.

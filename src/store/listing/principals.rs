@@ -1,7 +1,7 @@
 //! Lists of principals.
 
 use super::{
-    Listed, Order, Page,
+    Listed, Order, Page, Version,
     search::{Cell, Wanted, arranged},
     texts::Needle,
 };
@@ -85,16 +85,26 @@ pub type WithRoles = (Principal, Vec<String>);
 /// A page of principals, each with the keys of its roles.
 pub fn list(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Listed<WithRoles>, Error> {
     let (keys, total) = filter.wanted().page(conn, page)?;
-    if keys.is_empty() {
-        return Ok(Listed { total, ..Listed::empty() });
-    }
     let seqs: Vec<i64> = keys.iter().map(|key| key.seq).collect();
-    let rows = principal::by_seq(conn, &seqs)?;
+    Ok(arranged(keys, with_roles(conn, &seqs)?, total))
+}
+
+/// What [`list`] would show, but only which version of each.
+pub fn versions(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Listed<Version>, Error> {
+    let (keys, total) = filter.wanted().page(conn, page)?;
+    let seqs: Vec<i64> = keys.iter().map(|key| key.seq).collect();
+    let versions = principal::versions(conn, &seqs)?;
+    Ok(arranged(keys, versions.into_iter().map(|version| (version.seq, version)).collect(), total))
+}
+
+/// The principals with these numbers of registration, each with the keys of its roles, in no order.
+pub fn with_roles(conn: &mut Conn, seqs: &[i64]) -> Result<Vec<(i64, WithRoles)>, Error> {
+    let rows = principal::by_seq(conn, seqs)?;
     let ids: Vec<&str> = rows.iter().map(|(_, row)| row.id.as_str()).collect();
     let mut roles = identity::roles_of(conn, &ids)?;
     let rows = rows.into_iter().map(|(seq, row)| {
         let held = roles.remove(&row.id).unwrap_or_default();
         (seq, (row, held))
     });
-    Ok(arranged(keys, rows.collect(), total))
+    Ok(rows.collect())
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     stage::suspend,
-    support::{TestApp, api::Api},
+    support::{TestApp, api::Api, browser::http, relying_party::send},
 };
 
 fn names(list: &Value, array: &str, member: &str) -> Vec<String> {
@@ -86,6 +86,70 @@ async fn a_list_has_one_shape_and_walks_both_ways() {
         assert_eq!(owner.get(&format!("/resources/iam/principals?{query}")).await.said(), said, "{query}");
     }
     assert_eq!(owner.get(&format!("/resources/iam/clients?after={tail}")).await.said(), "400 CURSOR_INVALID");
+}
+
+/// The same page again and again, whatever changed in between: each row is what its own address answers.
+#[tokio::test]
+async fn a_list_shows_everybody_as_they_are_now() {
+    let app = TestApp::spawn_with(|config| config.metrics.listen = Some("127.0.0.1:0".parse().unwrap())).await;
+    let ids = people(&app).await;
+    app.role("self:service", &["me:*"]).await;
+    let ada = Api::person(&app, "ada@example.com", &["support:agent", "self:service"], "me:*").await;
+    let owner = Api::owner(&app).await;
+    let path = |id: &str| format!("/resources/iam/principals/{id}");
+    let shown = async |after: &str| {
+        let mut rows = Vec::new();
+        for _ in 0..2 {
+            let list = owner.get("/resources/iam/principals?includeSuspended=true").await.object(200);
+            rows = list["principals"].as_array().unwrap().clone();
+            for row in &rows {
+                let own = owner.get(&path(row["id"].as_str().unwrap())).await.object(200);
+                assert_eq!(*row, own, "{after}");
+            }
+        }
+        rows
+    };
+    let mut before = shown("nothing").await;
+    assert_eq!(before.len(), 5);
+    let acts = ["name", "roles", "suspended", "unsuspended", "reset", "role deleted", "settings", "active", "deleted"];
+    for act in acts {
+        match act {
+            "name" => drop(owner.put(&path(&ids[0]), json!({"name": "Zoé"})).await.object(200)),
+            "roles" => {
+                let roles = json!({"roles": ["support:lead"]});
+                owner.put(&format!("{}/roles", path(&ids[0])), roles).await.object(200);
+            }
+            "suspended" => drop(owner.post(&format!("{}/suspend", path(&ids[1])), Value::Null).await.object(200)),
+            "unsuspended" => drop(owner.post(&format!("{}/unsuspend", path(&ids[1])), Value::Null).await.object(200)),
+            "reset" => {
+                owner.post(&format!("{}/password/reset", path(&ids[1])), Value::Null).await.object(200);
+            }
+            "role deleted" => {
+                assert_eq!(owner.delete("/resources/iam/roles/support:agent?force=true").await.said(), "204");
+            }
+            "settings" => drop(ada.put("/resources/me/settings", json!({"theme": "dark"})).await.object(200)),
+            "active" => {
+                app.advance(std::time::Duration::from_secs(300));
+                let own = path(&ada.subject);
+                let active = async || owner.get(&own).await.object(200)["lastActiveAt"].clone();
+                let then = active().await;
+                ada.get("/resources/me/profile").await.object(200);
+                // noted behind the request's back
+                while active().await == then {
+                    tokio::task::yield_now().await;
+                }
+            }
+            _ => assert_eq!(owner.delete(&path(&ids[2])).await.said(), "204"),
+        }
+        let after = shown(act).await;
+        assert_ne!(after, before, "{act}");
+        before = after;
+    }
+    assert_eq!(before.len(), 4);
+    let counted = send(http().build().unwrap().get(app.metrics_url())).await.body;
+    let hits = counted.lines().find_map(|line| line.strip_prefix("keyward_cache_hits_total{cache=\"documents\"} "));
+    // all but what had changed; the second time all
+    assert!(hits.unwrap().parse::<f64>().unwrap() > 80.0, "{counted}");
 }
 
 #[tokio::test]
