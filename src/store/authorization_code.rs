@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 
 use super::{
-    Conn, Error, Tx, connection::per_backend, from_json, grant::Details, schema::authorization_code, to_json, won,
+    Conn, Error, Tx, connection::per_backend, fixed::Fixed, from_json, grant::Details, schema::authorization_code,
+    to_json, won,
 };
 use crate::model::{scope::Scope, secret::SecretHash, time::Timestamp};
 
@@ -139,9 +140,10 @@ pub fn void_of(tx: &mut Tx<'_>, principal_id: &str, client_id: &str, now: Timest
 
 /// Marks a code as used; true for exactly one of all callers, whatever their number.
 pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
-    let rows = per_backend!(&mut **tx, conn => diesel::update(authorization_code::table.find(hash.as_str()).filter(authorization_code::used_at.is_null()))
-            .set(authorization_code::used_at.eq(now.millis()))
-            .execute(conn))?;
+    let rows = Fixed::new("UPDATE authorization_code SET used_at = ? WHERE hash = ? AND used_at IS NULL")
+        .number(now.millis())
+        .text(hash.as_str())
+        .execute(tx)?;
     Ok(won(rows))
 }
 

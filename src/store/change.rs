@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use diesel::{
-    PgConnection, RunQueryDsl, SqliteConnection, sql_query,
+    prelude::*,
+    sql_query,
     sql_types::{BigInt, Nullable, Text},
 };
 
@@ -23,14 +24,27 @@ pub(super) struct Change {
     pub(super) name: String,
 }
 
+diesel::table! {
+    /// What the embedded database's readers ask for, all the time: a query that is kept prepared.
+    change (seq) {
+        seq -> BigInt,
+        kind -> Text,
+        name -> Text,
+    }
+}
+
 #[derive(diesel::QueryableByName)]
 struct Row {
-    #[diesel(sql_type = BigInt)]
-    seq: i64,
     #[diesel(sql_type = Text)]
     kind: String,
     #[diesel(sql_type = Text)]
     name: String,
+}
+
+#[derive(diesel::QueryableByName)]
+struct Newest {
+    #[diesel(sql_type = BigInt)]
+    seq: i64,
 }
 
 #[derive(diesel::QueryableByName)]
@@ -72,24 +86,24 @@ pub(super) fn since(conn: &mut Conn, position: &mut Position) -> Result<Option<V
 fn since_sequence(conn: &mut SqliteConnection, position: &mut Position) -> Result<Option<Vec<Change>>, Error> {
     let Position::Sequence(last) = *position else {
         // the sequence goes on where rows were purged
-        let row = sql_query(
-            "SELECT coalesce(max(seq), 0) AS seq, '' AS kind, '' AS name FROM sqlite_sequence \
-                             WHERE name = 'change'",
-        )
-        .get_result::<Row>(conn)?;
+        let ask = sql_query("SELECT coalesce(max(seq), 0) AS seq FROM sqlite_sequence WHERE name = 'change'");
+        let row: Newest = ask.get_result(conn)?;
         *position = Position::Sequence(row.seq);
         return Ok(None);
     };
-    let rows: Vec<Row> = sql_query("SELECT seq, kind, name FROM change WHERE seq > ? ORDER BY seq LIMIT 5001")
-        .bind::<BigInt, _>(last)
+    let rows: Vec<(i64, String, String)> = change::table
+        .filter(change::seq.gt(last))
+        .order(change::seq)
+        .select((change::seq, change::kind, change::name))
+        .limit(MOST as i64 + 1)
         .load(conn)?;
-    let Some(newest) = rows.last().map(|row| row.seq) else { return Ok(Some(Vec::new())) };
+    let Some((newest, ..)) = rows.last().cloned() else { return Ok(Some(Vec::new())) };
     if rows.len() > MOST {
         *position = Position::Unknown;
         return since_sequence(conn, position);
     }
     *position = Position::Sequence(newest);
-    Ok(Some(rows.into_iter().map(|Row { kind, name, .. }| Change { kind, name }).collect()))
+    Ok(Some(rows.into_iter().map(|(_, kind, name)| Change { kind, name }).collect()))
 }
 
 fn since_snapshot(conn: &mut PgConnection, position: &mut Position) -> Result<Option<Vec<Change>>, Error> {
@@ -124,10 +138,10 @@ fn since_snapshot(conn: &mut PgConnection, position: &mut Position) -> Result<Op
 /// The database failed.
 pub(super) fn of_transaction(conn: &mut Conn) -> Result<Option<Vec<Change>>, Error> {
     let Conn::Postgres(conn) = conn else { return Ok(Some(Vec::new())) };
-    const ASK: &str = "SELECT seq, kind, name FROM change WHERE xid = pg_current_xact_id_if_assigned() LIMIT 5001";
+    const ASK: &str = "SELECT kind, name FROM change WHERE xid = pg_current_xact_id_if_assigned() LIMIT 5001";
     let rows: Vec<Row> = sql_query(ASK).load(conn)?;
     let known = rows.len() <= MOST;
-    Ok(known.then(|| rows.into_iter().map(|Row { kind, name, .. }| Change { kind, name }).collect()))
+    Ok(known.then(|| rows.into_iter().map(|Row { kind, name }| Change { kind, name }).collect()))
 }
 
 /// Deletes what every process has read long ago; the number of rows, at most `limit`.

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::{
     Conn, Error, Tx,
     connection::per_backend,
+    fixed::Fixed,
     schema::{generation::dsl, identity, role_generation},
 };
 
@@ -36,9 +37,7 @@ pub(super) fn raise_access(tx: &mut Tx<'_>, identity_id: &str) -> Result<(), Err
     if tx.rehearsed {
         return Ok(());
     }
-    diesel::update(identity::table.find(identity_id))
-        .set(identity::access_version.eq(identity::access_version + 1))
-        .execute(&mut **tx)?;
+    Fixed::new("UPDATE identity SET access_version = access_version + 1 WHERE id = ?").text(identity_id).execute(tx)?;
     Ok(())
 }
 

@@ -30,6 +30,7 @@ pub mod diagnosis;
 pub mod email_change;
 mod error;
 pub mod fill;
+mod fixed;
 pub mod generation;
 pub mod grant;
 pub mod graph;

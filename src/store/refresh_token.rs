@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, connection::per_backend, schema::refresh_token, won};
+use super::{Conn, Error, Tx, connection::per_backend, fixed::Fixed, schema::refresh_token, won};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A refresh token, without its value.
@@ -100,14 +100,16 @@ pub struct Successor<'a> {
 /// Replaces a token by its successor; true for exactly one of all callers. What was sealed for a lost response stays until
 /// its window is over ([`super::purge`]): once the successor was used, it opens nothing that is of use.
 pub fn rotate(tx: &mut Tx<'_>, token: &RefreshToken, successor: &Successor<'_>, now: Timestamp) -> Result<bool, Error> {
-    let rows = per_backend!(&mut **tx, conn => diesel::update(refresh_token::table.find(token.hash.as_str()).filter(refresh_token::used_at.is_null()))
-        .set((
-            refresh_token::used_at.eq(now.millis()),
-            refresh_token::successor_hash.eq(successor.hash.as_str()),
-            refresh_token::sealed_successor.eq(successor.sealed),
-            refresh_token::replay_until.eq(successor.replay_until.millis()),
-        ))
-        .execute(conn))?;
+    let rows = Fixed::new(
+        "UPDATE refresh_token SET used_at = ?, successor_hash = ?, sealed_successor = ?, replay_until = ? \
+         WHERE hash = ? AND used_at IS NULL",
+    )
+    .number(now.millis())
+    .text(successor.hash.as_str())
+    .text(successor.sealed)
+    .number(successor.replay_until.millis())
+    .text(token.hash.as_str())
+    .execute(tx)?;
     if !won(rows) {
         return Ok(false);
     }
