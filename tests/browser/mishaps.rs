@@ -88,6 +88,8 @@ async fn who_takes_long_to_choose_a_new_password_still_ends_at_the_application()
     }
     scene.sign_in(eve, PASSWORD).await;
     scene.browser.page("Choose a new password").await;
+    // so that a password manager knows whose it is
+    assert_eq!(scene.browser.value("username").await, eve);
     scene.browser.fill("new_password", new).await;
     scene.browser.fill("password_confirmation", new).await;
     scene.browser.click("save-password").await;
