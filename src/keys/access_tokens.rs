@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use quick_cache::sync::Cache;
+use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
     keys::{KeyRing, OPAQUE_PREFIX, Sealer, open_claims},
@@ -14,11 +14,14 @@ use crate::{
     },
 };
 
-/// The most that are kept; each takes less than a kilobyte, unless it says a lot.
-const MOST: usize = 10_000;
+/// Bytes that are kept, about: some 25,000 tokens, unless they say a lot.
+const MOST: u64 = 24 << 20;
+/// Bytes that a token takes besides what is told of it.
+const BESIDES: u64 = 500;
+const USUAL: u64 = 450 + BESIDES;
 
 /// What was read of access tokens, by their SHA-256: a signature or a seal that was right stays right.
-pub struct AccessTokens(Arc<Cache<[u8; 32], Known>>, CacheCounts);
+pub struct AccessTokens(Arc<Cache<[u8; 32], Known, Bytes>>, CacheCounts);
 
 #[derive(Clone)]
 struct Known {
@@ -27,9 +30,18 @@ struct Known {
     token: Arc<AccessToken>,
 }
 
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<[u8; 32], Known> for Bytes {
+    fn weight(&self, _: &[u8; 32], known: &Known) -> u64 {
+        known.token.told.len() as u64 + BESIDES
+    }
+}
+
 impl Default for AccessTokens {
     fn default() -> AccessTokens {
-        AccessTokens(Arc::new(Cache::new(MOST)), CacheCounts::default())
+        AccessTokens(Arc::new(Cache::with_weighter((MOST / USUAL) as usize, MOST, Bytes)), CacheCounts::default())
     }
 }
 
