@@ -112,10 +112,17 @@ impl Hasher {
         work: impl FnOnce(&mut Memory) -> Result<T, OutOfMemory> + Send + 'static,
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
+        let queue = Arc::downgrade(&self.0.queue);
         let job = Box::new(move |memory: &mut Memory| {
             // Nobody waits any more for those whose connection is gone.
             if !answer.is_closed() {
-                let _ = answer.send(work(memory));
+                let begun = Instant::now();
+                let done = work(memory);
+                // counted before it is told
+                if let Some(queue) = queue.upgrade() {
+                    queue.took(begun.elapsed());
+                }
+                let _ = answer.send(done);
             }
         });
         self.0.queue.push(job)?;
@@ -253,16 +260,18 @@ impl Queue {
                 self.numbers.refused.count(["late"]);
                 continue;
             }
-            let begun = Instant::now();
             if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
                 // Its caller is told that nothing came of it; the thread is still needed.
                 memory = Memory::default();
             }
-            let took = begun.elapsed();
-            self.numbers.work.time(took);
-            let lately = &mut self.state().lately;
-            *lately = if lately.is_zero() { took } else { (*lately * 7 + took) / 8 };
         }
+    }
+
+    /// Notes how long a hash took.
+    fn took(&self, took: Duration) {
+        self.numbers.work.time(took);
+        let lately = &mut self.state().lately;
+        *lately = if lately.is_zero() { took } else { (*lately * 7 + took) / 8 };
     }
 
     /// The next job; `None` when it is time to end, and then the thread is counted out already, so that no job is left
