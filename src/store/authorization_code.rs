@@ -3,8 +3,8 @@
 use diesel::prelude::*;
 
 use super::{
-    Conn, Error, Tx, connection::per_backend, fixed::Fixed, from_json, grant::Details, schema::authorization_code,
-    to_json, won,
+    Conn, Error, Tx, connection::per_backend, from_json, grant::Details, schema::authorization_code, sql::Sql, to_json,
+    won,
 };
 use crate::model::{scope::Scope, secret::SecretHash, time::Timestamp};
 
@@ -140,7 +140,7 @@ pub fn void_of(tx: &mut Tx<'_>, principal_id: &str, client_id: &str, now: Timest
 
 /// Marks a code as used; true for exactly one of all callers, whatever their number.
 pub fn redeem(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<bool, Error> {
-    let rows = Fixed::new("UPDATE authorization_code SET used_at = ? WHERE hash = ? AND used_at IS NULL")
+    let rows = Sql::kept("UPDATE authorization_code SET used_at = ? WHERE hash = ? AND used_at IS NULL")
         .number(now.millis())
         .text(hash.as_str())
         .execute(tx)?;

@@ -5,8 +5,8 @@ use diesel::prelude::*;
 use super::{
     Conn, Error, Tx,
     connection::per_backend,
-    fixed::Fixed,
     schema::{generation::dsl, identity, role_generation},
+    sql::Sql,
 };
 
 /// The current generation.
@@ -37,7 +37,7 @@ pub(super) fn raise_access(tx: &mut Tx<'_>, identity_id: &str) -> Result<(), Err
     if tx.rehearsed {
         return Ok(());
     }
-    Fixed::new("UPDATE identity SET access_version = access_version + 1 WHERE id = ?").text(identity_id).execute(tx)?;
+    Sql::kept("UPDATE identity SET access_version = access_version + 1 WHERE id = ?").text(identity_id).execute(tx)?;
     Ok(())
 }
 

@@ -30,7 +30,6 @@ pub mod diagnosis;
 pub mod email_change;
 mod error;
 pub mod fill;
-mod fixed;
 pub mod generation;
 pub mod grant;
 pub mod graph;

@@ -10,6 +10,7 @@ use super::{
     listing::Version,
     one_of::OneOf,
     schema::{consent, oauth_grant, principal, refresh_token, session},
+    sql::Sql,
     to_json, won,
 };
 use crate::model::{
@@ -443,36 +444,41 @@ pub fn renew_etag(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error
 
 /// Notes that the principal did something; no time that was noted before is taken back.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error> {
-    let older = principal::last_active_at.is_null().or(principal::last_active_at.lt(now.millis()));
-    per_backend!(&mut **tx, conn => diesel::update(principal::table.find(id).filter(older))
-        .set(principal::last_active_at.eq(now.millis()))
-        .execute(conn))?;
+    Sql::kept(
+        "UPDATE principal SET last_active_at = ? WHERE id = ? AND (last_active_at IS NULL OR last_active_at < ?)",
+    )
+    .number(now.millis())
+    .text(id)
+    .number(now.millis())
+    .execute(tx)?;
     Ok(())
 }
 
 /// Notes that the principal signs in with the password of this stored hash, and locks the row until the transaction ends;
 /// false if they may not (any more), or the password is another one by now.
 pub fn begin(tx: &mut Tx<'_>, id: &str, password: Option<&str>, now: Timestamp) -> Result<bool, Error> {
-    let principal = principal::table.find(id).filter(principal::suspended_at.is_null());
-    let active = principal::last_active_at.eq(now.millis());
-    let rows = match password {
-        Some(hash) => {
-            per_backend!(&mut **tx, conn => diesel::update(principal.filter(principal::password_hash.eq(hash)))
-                .set(active)
-                .execute(conn))?
-        }
-        None => per_backend!(&mut **tx, conn => diesel::update(principal.filter(principal::password_hash.is_null()))
-                .set(active)
-                .execute(conn))?,
+    let sql = match password {
+        Some(hash) => Sql::kept(
+            "UPDATE principal SET last_active_at = ? WHERE id = ? AND suspended_at IS NULL AND password_hash = ?",
+        )
+        .number(now.millis())
+        .text(id)
+        .text(hash),
+        None => Sql::kept(
+            "UPDATE principal SET last_active_at = ? WHERE id = ? AND suspended_at IS NULL AND password_hash IS NULL",
+        )
+        .number(now.millis())
+        .text(id),
     };
-    Ok(won(rows))
+    Ok(won(sql.execute(tx)?))
 }
 
 /// As [`begin`], for somebody who proved elsewhere who they are: no password was looked at.
 pub fn begin_elsewhere(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> {
-    let rows = diesel::update(principal::table.find(id).filter(principal::suspended_at.is_null()))
-        .set(principal::last_active_at.eq(now.millis()))
-        .execute(&mut **tx)?;
+    let rows = Sql::kept("UPDATE principal SET last_active_at = ? WHERE id = ? AND suspended_at IS NULL")
+        .number(now.millis())
+        .text(id)
+        .execute(tx)?;
     Ok(won(rows))
 }
 

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Conn, Error, Tx, connection::per_backend, fixed::Fixed, schema::refresh_token, won};
+use super::{Conn, Error, Tx, connection::per_backend, schema::refresh_token, sql::Sql, won};
 use crate::model::{secret::SecretHash, time::Timestamp};
 
 /// A refresh token, without its value.
@@ -100,7 +100,7 @@ pub struct Successor<'a> {
 /// Replaces a token by its successor; true for exactly one of all callers. What was sealed for a lost response stays until
 /// its window is over ([`super::purge`]): once the successor was used, it opens nothing that is of use.
 pub fn rotate(tx: &mut Tx<'_>, token: &RefreshToken, successor: &Successor<'_>, now: Timestamp) -> Result<bool, Error> {
-    let rows = Fixed::new(
+    let rows = Sql::kept(
         "UPDATE refresh_token SET used_at = ?, successor_hash = ?, sealed_successor = ?, replay_until = ? \
          WHERE hash = ? AND used_at IS NULL",
     )

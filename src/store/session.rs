@@ -218,9 +218,11 @@ pub fn renew(tx: &mut Tx<'_>, session: &Session, now: Timestamp) -> Result<bool,
 
 /// Notes that a live session was used.
 pub fn touch(tx: &mut Tx<'_>, id: &str, now: Timestamp, idle_expires_at: Timestamp) -> Result<(), Error> {
-    per_backend!(&mut **tx, conn => diesel::update(session::table.find(id).filter(session::ended_at.is_null()))
-        .set((session::last_active_at.eq(now.millis()), session::idle_expires_at.eq(idle_expires_at.millis())))
-        .execute(conn))?;
+    Sql::kept("UPDATE session SET last_active_at = ?, idle_expires_at = ? WHERE id = ? AND ended_at IS NULL")
+        .number(now.millis())
+        .number(idle_expires_at.millis())
+        .text(id)
+        .execute(tx)?;
     Ok(())
 }
 

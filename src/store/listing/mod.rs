@@ -81,7 +81,7 @@ pub enum Side {
 }
 
 /// What a row is ordered by, besides its registration.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Sort {
     /// A point in time.
@@ -92,8 +92,8 @@ pub enum Sort {
     None,
 }
 
-/// A row's position in an order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A row's position in an order; of two in the same, the greater one comes later.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Key {
     /// What it is ordered by.
     #[serde(rename = "k")]

@@ -91,7 +91,11 @@ pub fn list(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Li
 
 /// What [`list`] would show, but only which version of each.
 pub fn versions(conn: &mut Conn, filter: &PrincipalFilter, page: &Page) -> Result<Listed<Version>, Error> {
-    let (keys, total) = filter.wanted().page(conn, page)?;
+    let wanted = filter.wanted();
+    if let Some(listed) = wanted.versions(conn, page)? {
+        return Ok(listed);
+    }
+    let (keys, total) = wanted.page(conn, page)?;
     let seqs: Vec<i64> = keys.iter().map(|key| key.seq).collect();
     let versions = principal::versions(conn, &seqs)?;
     Ok(arranged(keys, versions.into_iter().map(|version| (version.seq, version)).collect(), total))

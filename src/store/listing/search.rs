@@ -12,14 +12,14 @@
 //! which the index knows what they contain; and only then in the whole index, where at that point little can be left.
 
 use super::{
-    BOUND, Direction, Key, Order, Page, Sort, Total,
+    BOUND, Direction, Key, Listed, Order, Page, Sort, Total, Version,
     texts::{self, Needle},
 };
 use crate::{
-    model::permission::Visibility,
+    model::{permission::Visibility, time::Timestamp},
     store::{
         Conn, Error, listing,
-        sql::{Count, NumberSeq, Seq, Sql, TextSeq, Word},
+        sql::{Count, NumberSeq, PlacedVersion, Seq, Sql, TextSeq, VersionRow, Word},
     },
 };
 
@@ -145,6 +145,62 @@ impl Wanted {
             keys.reverse();
         }
         Ok((keys, total))
+    }
+
+    /// The versions of the rows that [`Wanted::page`] would find, in one statement; `None` where a filter is given.
+    pub(super) fn versions(&self, conn: &mut Conn, page: &Page) -> Result<Option<Listed<Version>>, Error> {
+        if page.limit == 0 || !self.is_plain() {
+            return Ok(None);
+        }
+        let ascends = page.ascends();
+        let range =
+            Range { order: page.order, ascends, beyond: page.position.as_ref().map(|(_, key)| key), limit: page.limit };
+        let (_, way) = range.compared();
+        let placed = match (column(page.order), page.order) {
+            (None, _) => String::new(),
+            (Some(column), Order::LastActiveAt) => format!("'' AS word, {column} AS number, "),
+            (Some(column), _) => format!("{column} AS word, CAST(0 AS BIGINT) AS number, "),
+        };
+        let ordered = column(page.order).map(|column| format!("{column} {way}, ")).unwrap_or_default();
+        let parts = self.cells.iter().map(|cell| {
+            let mut sql = Sql::new(format!(
+                "SELECT * FROM (SELECT {placed}p.seq AS seq, p.etag AS etag, p.last_active_at AS active FROM {} AS p WHERE {}",
+                self.table, cell.condition
+            ));
+            sql.append(range.condition("p.seq"));
+            sql.push(&format!(" ORDER BY {ordered}p.seq {way} LIMIT ?) AS part"));
+            sql.number(page.limit as i64)
+        });
+        let mut sql = Sql::kept("");
+        sql.append(Sql::join(parts, " UNION ALL ", ""));
+        let mut rows: Vec<(Key, Version)> = match page.order {
+            Order::CreatedAt => {
+                let rows: Vec<VersionRow> = sql.load(conn)?;
+                rows.into_iter().map(|row| (Key { sort: Sort::None, seq: row.seq }, version(row))).collect()
+            }
+            _ => {
+                let rows: Vec<PlacedVersion> = sql.load(conn)?;
+                let placed = |row: PlacedVersion| {
+                    let sort = match page.order {
+                        Order::LastActiveAt => Sort::Number(row.number),
+                        _ => Sort::Text(row.word),
+                    };
+                    (Key { sort, seq: row.version.seq }, version(row.version))
+                };
+                rows.into_iter().map(placed).collect()
+            }
+        };
+        if self.cells.len() > 1 {
+            // those of each group stand together
+            rows.sort_by(|(a, _), (b, _)| if ascends { a.cmp(b) } else { b.cmp(a) });
+            rows.truncate(page.limit);
+        }
+        if ascends != (page.direction == Direction::Ascending) {
+            rows.reverse();
+        }
+        let total = Total::Exact(tally(conn, self.cells.iter().map(|cell| cell.tally))?);
+        let (first, last) = (rows.first().map(|(key, _)| key.clone()), rows.last().map(|(key, _)| key.clone()));
+        Ok(Some(Listed { items: rows.into_iter().map(|(_, version)| version).collect(), total, first, last }))
     }
 
     /// No text in the database has a null character, and PostgreSQL takes none.
@@ -555,6 +611,10 @@ fn column(order: Order) -> Option<&'static str> {
     }
 }
 
+fn version(row: VersionRow) -> Version {
+    Version { seq: row.seq, etag: row.etag, last_active_at: row.active.map(Timestamp::from_millis) }
+}
+
 fn selected(order: Order, seq: &str) -> Sql {
     match column(order) {
         Some(column) => Sql::new(format!("SELECT {column} AS sort, {seq} AS seq")),
@@ -565,7 +625,7 @@ fn selected(order: Order, seq: &str) -> Sql {
 /// The sum of counts that are kept.
 pub(in crate::store) fn tally<'n>(conn: &mut Conn, names: impl IntoIterator<Item = &'n str>) -> Result<u64, Error> {
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    let mut sql = Sql::new("SELECT CAST(coalesce(sum(value), 0) AS BIGINT) AS n FROM tally WHERE name IN (");
+    let mut sql = Sql::kept("SELECT CAST(coalesce(sum(value), 0) AS BIGINT) AS n FROM tally WHERE name IN (");
     sql.append(Sql::list(&names)).push(")");
     let counts: Vec<Count> = sql.load(conn)?;
     Ok(counts.first().map_or(0, |count| u64::try_from(count.n).unwrap_or(0)))
