@@ -1,11 +1,12 @@
 //! The compact serialization (RFC 7515 §7.1), read strictly and within bounds before any cryptography.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize, de::IgnoredAny};
 use serde_json::{Map, Value};
 
 use crate::keys::{
-    error::{VerifyError, excerpt_or_none},
+    error::{KeyError, VerifyError, excerpt_or_none},
+    signer::crypto,
     verifier::{Algorithm, Verifier},
 };
 
@@ -137,4 +138,11 @@ fn normal_type(typ: &str) -> String {
 
 fn decode(part: &str, expected: &'static str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Malformed(expected))
+}
+
+/// What a token says, as JSON: an object (RFC 7519 §4).
+pub(super) fn claims_set(claims: &impl Serialize) -> Result<Vec<u8>, KeyError> {
+    let mut written = Vec::with_capacity(512);
+    serde_json::to_writer(&mut written, claims).map_err(|error| crypto("serialize claims", error))?;
+    if written.first() == Some(&b'{') { Ok(written) } else { Err(KeyError::NotAnObject) }
 }

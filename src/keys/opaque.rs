@@ -1,20 +1,18 @@
 //! Opaque access tokens: the claims that a JWT would have, sealed so that only this server reads them.
 
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::keys::{KeyError, MAX_TOKEN_LEN, Sealer};
+use crate::keys::{KeyError, MAX_TOKEN_LEN, Sealer, compact::claims_set};
 
 /// What every opaque access token begins with.
 pub const OPAQUE_PREFIX: &str = "kwat_";
 /// What the claims are sealed with, beside the sealer's own purpose.
 const CONTEXT: &[u8] = b"opaque-access-token";
 
-/// Seals a claims set as an opaque token. `claims` is a JSON object.
-pub fn seal_claims(sealer: &Sealer, claims: &Value) -> Result<String, KeyError> {
-    if !claims.is_object() {
-        return Err(KeyError::NotAnObject);
-    }
-    let token = format!("{OPAQUE_PREFIX}{}", sealer.seal_text(CONTEXT, claims.to_string().as_bytes()));
+/// Seals a claims set as an opaque token. `claims` is written as a JSON object.
+pub fn seal_claims(sealer: &Sealer, claims: &impl Serialize) -> Result<String, KeyError> {
+    let token = format!("{OPAQUE_PREFIX}{}", sealer.seal_text(CONTEXT, &claims_set(claims)?));
     match token.len() {
         got if got > MAX_TOKEN_LEN => Err(KeyError::TooLong { got, max: MAX_TOKEN_LEN }),
         _ => Ok(token),

@@ -12,12 +12,13 @@ use arc_swap::ArcSwapOption;
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use josekit::jws::{JwsHeader, serialize_compact};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     keys::{
         MasterKey, Sealer,
-        compact::{Compact, MAX_TOKEN_LEN, Verified},
+        compact::{Compact, MAX_TOKEN_LEN, Verified, claims_set},
         error::{KeyError, VerifyError, excerpt, excerpt_or_none},
         signer::{Signer, crypto, generate, public_jwk},
         verifier::{Algorithm, Verifier},
@@ -217,20 +218,17 @@ impl KeyRing {
     }
 
     /// Signs a JWT of type `typ` with the algorithm's current key: the youngest that is active, or the oldest where
-    /// none is. `claims` is a JSON object; its dates must be whole numbers, which is up to the caller.
+    /// none is. `claims` is written as a JSON object; its dates must be whole numbers, which is up to the caller.
     pub fn sign(
         &self,
         algorithm: SigningAlgorithm,
         typ: &str,
-        claims: &Value,
+        claims: &impl Serialize,
         now: Timestamp,
     ) -> Result<String, KeyError> {
-        if !claims.is_object() {
-            return Err(KeyError::NotAnObject);
-        }
         let current = |key: &&RingKey| key.algorithm == algorithm && key.phase(now) == KeyPhase::Current;
         let key = self.keys.iter().find(current).ok_or(KeyError::NoKey(algorithm))?;
-        let payload = serde_json::to_vec(claims).map_err(|error| crypto("serialize claims", error))?;
+        let payload = claims_set(claims)?;
         let mut header = JwsHeader::new();
         header.set_token_type(typ);
         // Adds alg and kid from the signer.

@@ -1,6 +1,6 @@
 //! Access tokens: JWTs by RFC 9068, or the same claims sealed. Nothing is stored for one.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::error::OAuthError;
 use crate::{
@@ -35,6 +35,43 @@ pub struct Signed {
     pub expires_in: u64,
 }
 
+/// What an access token says (RFC 9068 §2.2).
+#[derive(Serialize)]
+struct Claims<'t> {
+    iss: &'t str,
+    sub: &'t str,
+    aud: Audience<'t>,
+    client_id: &'t str,
+    iat: i64,
+    exp: i64,
+    jti: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'t Scope>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    roles: &'t [String],
+    #[serde(flatten)]
+    of_grant: Option<OfGrant<'t>>,
+}
+
+/// RFC 7519 §4.1.3: one alone is no array.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Audience<'t> {
+    One(&'t str),
+    Many(&'t [String]),
+}
+
+/// What is said of a person's sign-in (RFC 9068 §2.2.1).
+#[derive(Serialize)]
+struct OfGrant<'t> {
+    grant_id: &'t str,
+    auth_time: i64,
+    acr: &'t str,
+    amr: &'t [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<&'t str>,
+}
+
 /// The algorithm of a client's access tokens: its own, or ES256, or whatever there is a key for.
 fn algorithm(client: &Client, keys: &KeyRing) -> SigningAlgorithm {
     let available = keys.algorithms();
@@ -56,40 +93,30 @@ pub fn sign(app: &App, keys: &KeyRing, token: &AccessToken<'_>, now: Timestamp) 
     let configured = app.config.tokens.access_token_lifetime.as_secs();
     let expires_in = token.client.metadata.access_token_lifetime.unwrap_or(configured);
     let subject = token.grant.map_or(&token.client.id, |grant| &grant.principal_id);
-    let audience = match token.audience {
-        [one] => json!(one),
-        many => json!(many),
-    };
     // a client's own tokens hold from the end of its suspension on, be it that the clock stood ahead then
     let since = token.client.metadata.tokens_since.filter(|_| token.grant.is_none());
     let made = since.map_or(now, |since| since.max(now));
-    let mut claims = json!({
-        "iss": issuer,
-        "sub": subject,
-        "aud": audience,
-        "client_id": token.client.id,
-        "iat": now.seconds(),
-        "exp": now.seconds() + i64::try_from(expires_in).unwrap_or(0),
-        "jti": id::generate(made),
-    });
-    if let Value::Object(claims) = &mut claims {
-        if !token.scope.is_empty() {
-            claims.insert("scope".to_owned(), json!(token.scope));
-        }
-        if !token.roles.is_empty() {
-            claims.insert("roles".to_owned(), json!(token.roles));
-        }
-        if let Some(grant) = token.grant {
-            claims.insert("grant_id".to_owned(), json!(grant.id));
-            // RFC 9068 §2.2.1
-            claims.insert("auth_time".to_owned(), json!(grant.auth_time.seconds()));
-            claims.insert("acr".to_owned(), json!(grant.details.acr));
-            claims.insert("amr".to_owned(), json!(grant.details.amr));
-            if let Some(session_id) = &grant.session_id {
-                claims.insert("sid".to_owned(), json!(session_id));
-            }
-        }
-    }
+    let claims = Claims {
+        iss: issuer,
+        sub: subject,
+        aud: match token.audience {
+            [one] => Audience::One(one),
+            many => Audience::Many(many),
+        },
+        client_id: &token.client.id,
+        iat: now.seconds(),
+        exp: now.seconds() + i64::try_from(expires_in).unwrap_or(0),
+        jti: id::generate(made),
+        scope: Some(token.scope).filter(|scope| !scope.is_empty()),
+        roles: token.roles,
+        of_grant: token.grant.map(|grant| OfGrant {
+            grant_id: &grant.id,
+            auth_time: grant.auth_time.seconds(),
+            acr: &grant.details.acr,
+            amr: &grant.details.amr,
+            sid: grant.session_id.as_deref(),
+        }),
+    };
     let token = match token.client.metadata.access_token_format {
         AccessTokenFormat::Jwt => keys.sign(algorithm(token.client, keys), ACCESS_TOKEN_TYPE, &claims, now)?,
         AccessTokenFormat::Opaque => keys::seal_claims(&app.seals.access_token, &claims)?,
