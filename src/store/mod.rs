@@ -58,6 +58,7 @@ mod sql;
 mod sqlite;
 pub mod system_client;
 pub mod throttle;
+mod wal;
 
 use crate::metrics::{Caches, Registry};
 pub use connection::Conn;

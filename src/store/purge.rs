@@ -8,13 +8,17 @@ use diesel::{RunQueryDsl, sql_query};
 use super::{Error, Store, Tx};
 use crate::model::time::Timestamp;
 
-/// How long one transaction shall take, waiting for its turn included: so many rows go at once as fit into it.
+/// How long the statement of one transaction shall take: so many rows go at once as fit into it. Everybody who writes to
+/// the embedded database waits for it, and for the disk to take what it has written; on PostgreSQL nobody does.
+const GOAL_EMBEDDED: Duration = Duration::from_micros(250);
 const GOAL: Duration = Duration::from_millis(10);
+/// After so long it may take twice as long, then three times: there is more to purge than such small steps can do.
+const BEHIND: Duration = Duration::from_mins(10);
 /// The fewest and most rows of one transaction, and those of the first.
 const ROWS: (usize, usize) = (10, 500);
-const FIRST: usize = 50;
-/// After each full batch others write.
-const PAUSE: Duration = Duration::from_millis(5);
+const FIRST: usize = 20;
+/// After each full batch others write for so many times as long as it took from its beginning to its commit.
+const PAUSE: u32 = 4;
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// When the rows of a table go.
@@ -100,20 +104,25 @@ async fn in_batches<F>(store: &Store, step: F) -> Result<usize, Error>
 where
     F: Fn(&mut Tx<'_>, usize) -> Result<usize, Error> + Copy + Send + 'static,
 {
+    let goal = if store.backend() == "sqlite" { GOAL_EMBEDDED } else { GOAL };
     let (mut total, mut most) = (0, FIRST);
+    let first = Instant::now();
     loop {
-        let begun = Instant::now();
-        let rows = store.write(move |tx| step(tx, most)).await?;
+        let timed = move |tx: &mut Tx<'_>| {
+            let begun = Instant::now();
+            Ok((step(tx, most)?, begun, begun.elapsed()))
+        };
+        let (rows, begun, took) = store.write::<_, Error, _>(timed).await?;
         total += rows;
         if rows < most {
             return Ok(total);
         }
-        let took = begun.elapsed();
-        if took > GOAL * 2 {
+        let goal = goal.mul_f64(1.0 + (first.elapsed().as_secs_f64() / BEHIND.as_secs_f64()).floor());
+        if took > goal * 2 {
             most = (most / 2).max(ROWS.0);
-        } else if took < GOAL / 2 {
+        } else if took < goal / 2 {
             most = (most * 2).min(ROWS.1);
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(begun.elapsed() * PAUSE).await;
     }
 }

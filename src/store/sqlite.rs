@@ -29,6 +29,7 @@ use super::{
     known::Known,
     migrate,
     numbers::{Counted, SqliteNumbers},
+    wal::Wal,
 };
 
 /// Writes that may wait for the writer; more are refused, so that a stall does not eat the memory.
@@ -55,18 +56,17 @@ impl Sqlite {
             .to_str()
             .ok_or_else(|| Error::Unavailable(format!("the path {} is not UTF-8", path.display())))?
             .to_owned();
-        let mut conn = Conn::Sqlite(connection::sqlite_writer(&path)?);
+        let wal = Wal::start(&path)?;
+        let mut conn = wal.connect()?;
         migrate::run(&mut conn)?;
         let mut position = Position::default();
         change::since(&mut conn, &mut position)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
-        let (writer_path, numbers) = (path.clone(), SqliteNumbers::default());
-        let counted = numbers.clone();
+        let numbers = SqliteNumbers::default();
+        let writer = Writer { conn: Some(conn), wal, known, position, numbers: numbers.clone() };
         std::thread::Builder::new()
             .name("keyward-writer".to_owned())
-            .spawn(move || {
-                Writer { path: writer_path, conn: Some(conn), known, position, numbers: counted }.run(&queue);
-            })
+            .spawn(move || writer.run(&queue))
             .map_err(|e| Error::Unavailable(e.to_string()))?;
         Ok(Sqlite { path, id: IDS.fetch_add(1, Ordering::Relaxed), jobs, numbers })
     }
@@ -167,9 +167,9 @@ impl<E> From<diesel::result::Error> for Either<E> {
 }
 
 struct Writer {
-    path: String,
     /// Empty after a failure that left the connection in doubt; opened again for the next group.
     conn: Option<Conn>,
+    wal: Wal,
     known: Arc<Known>,
     /// How far changes were forgotten.
     position: Position,
@@ -195,13 +195,16 @@ impl Writer {
             for mut job in group {
                 job.answer(committed.clone());
             }
+            if let Some(conn) = &mut self.conn {
+                self.wal.written(conn);
+            }
         }
     }
 
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => Conn::Sqlite(connection::sqlite_writer(&self.path).map_err(|e| e.to_string())?),
+            None => self.wal.connect().map_err(|e| e.to_string())?,
         };
         let done = catch_unwind(AssertUnwindSafe(|| {
             let Conn::Sqlite(sqlite) = &mut conn else { return Err("not the embedded database".to_owned()) };

@@ -1,0 +1,135 @@
+//! The write-ahead log of the embedded database goes into its file beside the writer, not in the middle of its commits: to
+//! copy hundreds of pages and to wait for the disk takes as long as many writes.
+//!
+//! SQLite starts the log again from its beginning when a write finds all of it copied. While many write, a copy that takes
+//! its time never has all of it; so once it was nearly there, the writer itself copies the few pages that came meanwhile.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
+
+use diesel::{QueryableByName, connection::SimpleConnection, sql_types::Integer};
+
+use super::{Conn, Error, connection, sql::Sql};
+
+/// Pages that are in the log alone before they are copied. With more, those that many write to are copied less often, but
+/// commits wait longer for a disk that is busy with a copy.
+const ENOUGH: i32 = 250;
+/// Pages of a log that shall start again as soon as it can.
+const LONG: i32 = 2000;
+/// Pages of a log that the writer copies itself, however long that takes: nothing else would keep it from growing.
+const TOO_LONG: i32 = 16_000;
+
+/// What a writer has of its log.
+pub(super) struct Wal {
+    path: String,
+    /// Wakes the thread that copies; it ends with this.
+    copy: mpsc::SyncSender<()>,
+    copying: Arc<AtomicBool>,
+}
+
+/// How far a log has come.
+#[derive(QueryableByName)]
+struct Log {
+    /// Pages in it.
+    #[diesel(sql_type = Integer)]
+    log: i32,
+    /// How many of them were copied.
+    #[diesel(sql_type = Integer)]
+    checkpointed: i32,
+}
+
+impl Log {
+    fn of(conn: &mut Conn) -> Result<Log, Error> {
+        Log::after("PRAGMA wal_checkpoint(NOOP)", conn)
+    }
+
+    /// Copies what nobody keeps it from. Waits for no one.
+    fn copied(conn: &mut Conn) -> Result<Log, Error> {
+        Log::after("PRAGMA wal_checkpoint(PASSIVE)", conn)
+    }
+
+    fn after(pragma: &str, conn: &mut Conn) -> Result<Log, Error> {
+        let row = Sql::kept(pragma).load(conn)?.pop();
+        row.ok_or_else(|| Error::Internal("the database tells nothing of its log".to_owned()))
+    }
+}
+
+impl Wal {
+    /// Starts the thread that copies, with a connection of its own.
+    pub(super) fn start(path: &str) -> Result<Wal, Error> {
+        let mut conn = Conn::Sqlite(connection::sqlite_writer(path)?);
+        let (copy, wanted) = mpsc::sync_channel(1);
+        let copying = Arc::new(AtomicBool::new(false));
+        let busy = copying.clone();
+        let work = move || {
+            while wanted.recv().is_ok() {
+                told(Log::copied(&mut conn).map(drop));
+                busy.store(false, Ordering::Release);
+            }
+        };
+        let thread = std::thread::Builder::new().name("keyward-wal".to_owned());
+        thread.spawn(work).map_err(|e| Error::Unavailable(e.to_string()))?;
+        Ok(Wal { path: path.to_owned(), copy, copying })
+    }
+
+    /// A connection for the writer, whose commits copy nothing.
+    pub(super) fn connect(&self) -> Result<Conn, Error> {
+        let mut conn = connection::sqlite_writer(&self.path)?;
+        conn.batch_execute("PRAGMA wal_autocheckpoint = 0")?;
+        Ok(Conn::Sqlite(conn))
+    }
+
+    /// To be called after each commit, with the connection that has written.
+    pub(super) fn written(&self, conn: &mut Conn) {
+        told(self.look_after(conn));
+    }
+
+    fn look_after(&self, conn: &mut Conn) -> Result<(), Error> {
+        let Log { log, checkpointed } = Log::of(conn)?;
+        let left = log - checkpointed;
+        if log > TOO_LONG {
+            Log::copied(conn)?;
+        } else if left >= ENOUGH {
+            if !self.copying.swap(true, Ordering::AcqRel) {
+                let _ = self.copy.try_send(());
+            }
+        } else if log > LONG && left > 0 && !self.copying.load(Ordering::Acquire) {
+            Log::copied(conn)?;
+        }
+        Ok(())
+    }
+}
+
+fn told(outcome: Result<(), Error>) {
+    if let Err(error) = outcome {
+        tracing::warn!(%error, "the log of the database cannot be copied into it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_does_not_grow_without_end() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("keyward.db");
+        let wal = Wal::start(path.to_str().unwrap()).unwrap();
+        let mut conn = wal.connect().unwrap();
+        conn.batch_execute("CREATE TABLE page (content BLOB)").unwrap();
+        let pages = 3 * TOO_LONG;
+        for _ in 0..pages / 20 {
+            // each row takes more than half a page, and so a page
+            let twenty = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 20) \
+                          INSERT INTO page SELECT randomblob(3000) FROM n";
+            conn.batch_execute(twenty).unwrap();
+            wal.written(&mut conn);
+        }
+        let log = place.path().join("keyward.db-wal").metadata().unwrap().len();
+        let most = u64::try_from(TOO_LONG + ENOUGH).unwrap() * 4120;
+        assert!(log < most, "a log of {log} bytes after {pages} pages");
+    }
+}
