@@ -18,6 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
 mod argon;
+#[cfg(target_os = "linux")]
+mod cores;
 
 use crate::{
     config::Passwords,
@@ -28,10 +30,6 @@ use argon::{Memory, OutOfMemory};
 
 /// How long a thread waits for work before it ends.
 const IDLE: Duration = Duration::from_secs(10);
-
-/// How nice threads that hash are to those that answer requests: beside these, they get a quarter of a core's time.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
 
 /// When those who found the queue full may come again.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -65,12 +63,13 @@ impl Hasher {
         // Configurations that were checked never fall back.
         let params = Params::new(memory, config.argon2_iterations, lanes, Some(32)).unwrap_or_default();
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        let max_threads = config.hash_threads.unwrap_or_else(cores);
         let queue = Queue {
-            state: Mutex::new(State::default()),
+            state: Mutex::new(State { places: (0..max_threads).rev().collect(), ..State::default() }),
             wake: Condvar::new(),
             capacity: config.hash_queue,
             deadline: config.hash_deadline,
-            max_threads: config.hash_threads.unwrap_or_else(cores),
+            max_threads,
             idle: IDLE,
             numbers: Numbers::default(),
         };
@@ -196,7 +195,8 @@ impl Default for Numbers {
 #[derive(Default)]
 struct State {
     jobs: VecDeque<(Instant, Job)>,
-    threads: usize,
+    /// Those that no thread has; there is one for each of the most threads.
+    places: Vec<usize>,
     waiting: usize,
     closed: bool,
     /// How long a hash takes of late.
@@ -226,17 +226,16 @@ impl Queue {
         }
         state.jobs.push_back((Instant::now(), job));
         self.numbers.waiting.set(state.jobs.len() as i64);
-        if state.jobs.len() > state.waiting && state.threads < self.max_threads {
-            let queue = self.clone();
-            let spawned = std::thread::Builder::new().name("keyward-hasher".to_owned()).spawn(move || queue.work());
-            match spawned {
-                Ok(_) => state.threads += 1,
-                Err(error) => {
-                    tracing::error!(%error, "a thread to hash passwords could not be started");
-                    if state.threads == 0 {
-                        state.jobs.clear();
-                        return Err(BUSY);
-                    }
+        if state.jobs.len() > state.waiting
+            && let Some(place) = state.places.pop()
+        {
+            let (queue, thread) = (self.clone(), std::thread::Builder::new().name("keyward-hasher".to_owned()));
+            if let Err(error) = thread.spawn(move || queue.work(place)) {
+                tracing::error!(%error, "a thread to hash passwords could not be started");
+                state.places.push(place);
+                if state.places.len() == self.max_threads {
+                    state.jobs.clear();
+                    return Err(BUSY);
                 }
             }
         }
@@ -246,14 +245,13 @@ impl Queue {
     }
 
     /// A thread's life.
-    fn work(&self) {
-        // who only shows a token need not wait for those who sign in
+    fn work(&self, place: usize) {
         #[cfg(target_os = "linux")]
-        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-            tracing::debug!(%error, "hashing goes on at the usual priority");
+        if let Err(error) = cores::settle(place, self.max_threads) {
+            tracing::debug!(%error, "hashing goes on as threads usually do");
         }
         let mut memory = Memory::default();
-        while let Some((queued, job)) = self.next() {
+        while let Some((queued, job)) = self.next(place) {
             let waited = queued.elapsed();
             self.numbers.wait.time(waited);
             if waited > self.deadline {
@@ -276,7 +274,7 @@ impl Queue {
 
     /// The next job; `None` when it is time to end, and then the thread is counted out already, so that no job is left
     /// to a thread that is about to go.
-    fn next(&self) -> Option<(Instant, Job)> {
+    fn next(&self, place: usize) -> Option<(Instant, Job)> {
         let until = Instant::now() + self.idle;
         let mut state = self.state();
         loop {
@@ -287,7 +285,7 @@ impl Queue {
                 Some(job) if !state.closed => return Some(job),
                 None if !state.closed && !left.is_zero() => {}
                 _ => {
-                    state.threads -= 1;
+                    state.places.push(place);
                     return None;
                 }
             }

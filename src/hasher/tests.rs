@@ -28,7 +28,7 @@ fn block(hasher: &Hasher) -> mpsc::Sender<()> {
 }
 
 fn threads(hasher: &Hasher) -> usize {
-    hasher.0.queue.state().threads
+    hasher.0.queue.max_threads - hasher.0.queue.state().places.len()
 }
 
 #[tokio::test]
