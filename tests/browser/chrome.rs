@@ -163,6 +163,15 @@ impl Chrome {
         self.find(&format!("#{id}")).await.click().await.unwrap();
     }
 
+    /// Presses what has this id, and waits for the page to which it leads; that may have the same title.
+    pub async fn follow(&self, id: &str) {
+        self.js("document.left = true").await.unwrap();
+        self.click(id).await;
+        let arrived = "return !document.left && document.readyState === 'complete'";
+        let arrived = wait_for(async || Ok((self.js(arrived).await? == true).then_some(())));
+        assert!(arrived.await.is_some(), "{id} leads nowhere");
+    }
+
     /// Presses a button twice, as fast as it can be.
     pub async fn click_twice(&self, id: &str) {
         let script = format!("const b = document.getElementById('{id}'); b.click(); setTimeout(() => b.click(), 0)");

@@ -47,7 +47,7 @@ async fn two_tabs_that_take_turns_end_at_the_application() {
     }
     // by now the first tab's question is about a sign-in that was renewed in the second
     scene.browser.front(&one).await;
-    scene.browser.click("allow").await;
+    scene.browser.follow("allow").await;
     if scene.browser.driver.title().await.unwrap().starts_with(CONSENT) {
         scene.browser.click("allow").await;
     }

@@ -29,8 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 pub async fn run(args: &Args, report: &mut Report) -> anyhow::Result<()> {
     let databases: &[bool] = if args.setting.postgres.is_some() { &[false, true] } else { &[false] };
     for postgres in databases {
-        costs(args, report, *postgres).await?;
-        purge(args, report, *postgres).await?;
+        if args.wants("COSTS") {
+            costs(args, report, *postgres).await?;
+        }
+        if args.wants("PURGE") {
+            purge(args, report, *postgres).await?;
+        }
     }
     Ok(())
 }
