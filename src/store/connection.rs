@@ -29,7 +29,7 @@ macro_rules! per_backend {
 }
 pub(crate) use per_backend;
 
-/// Opens the embedded database for writing. Whoever writes much has [`super::wal`] see to the log.
+/// Opens the embedded database for writing. Whoever writes much sees to its log (`store/wal.rs`).
 pub fn sqlite_writer(path: &str) -> Result<SqliteConnection, ConnectionError> {
     let mut conn = SqliteConnection::establish(path)?;
     // synchronous=FULL: what was acknowledged is on disk; NORMAL would bring used codes back after a power loss.
