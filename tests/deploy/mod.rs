@@ -169,6 +169,17 @@ fn who_stops_the_server_waits_for_it() {
 }
 
 #[test]
+fn threads_that_hash_may_ask_for_their_priority_and_core() {
+    let unit = text("keyward.service");
+    let filters = unit.lines().filter_map(|line| line.strip_prefix("SystemCallFilter="));
+    let allowed: BTreeSet<&str> = filters.flat_map(str::split_whitespace).collect();
+    // both are of @resources, of which the rest stays forbidden
+    for call in ["setpriority", "sched_setaffinity"] {
+        assert!(allowed.contains(call), "{call} is not in {allowed:?}");
+    }
+}
+
+#[test]
 fn the_image_is_built_of_everything_that_it_needs() {
     let image = text("Dockerfile");
     let builder = format!("rust:{}.", env!("CARGO_PKG_RUST_VERSION"));
