@@ -17,7 +17,7 @@ use crate::{
     hasher::{Busy, Hasher},
     model::{email, password::Policy, time::Timestamp},
     store::{
-        self, Store,
+        self, Store, Tx,
         audit::{Event, Origin},
         principal::Principal,
     },
@@ -42,13 +42,15 @@ pub struct Attempt {
 /// The answer to an [`Attempt`].
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant)] // one exists for each login, and the large one is the usual one
-pub enum Outcome {
+pub enum Outcome<T = ()> {
     /// It is this person.
     Authenticated {
         /// The person, as of the moment when the password was found right.
         principal: Principal,
         /// The password is a temporary one: it opens nothing but the page that replaces it.
         password_temporary: bool,
+        /// What began with it; nothing does with a temporary password.
+        begun: Option<T>,
     },
     /// Username and password do not belong together, or the account may not sign in; which of them is nobody's business.
     Refused,
@@ -64,7 +66,7 @@ pub enum Outcome {
     },
 }
 
-impl Outcome {
+impl<T> Outcome<T> {
     /// One word, for statistics.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -88,19 +90,36 @@ pub async fn authenticate(
     now: Timestamp,
     attempt: Attempt,
 ) -> Result<Outcome, store::Error> {
-    let answer_at = Instant::now() + config.passwords.answer_floor;
-    let outcome = decide(store, hasher, config, now, attempt).await;
-    tokio::time::sleep_until(answer_at).await;
-    outcome
+    authenticate_and(store, hasher, config, now, attempt, |_, _| Ok(Some(()))).await
 }
 
-async fn decide(
+/// Checks username and password; the transaction that finds them right goes on with `begin` (its `None`: they may not sign
+/// in after all), so that a sign-in is one commit. It is not called for a temporary password, and maybe more than once.
+///
+/// # Errors
+/// As [`authenticate`], and those of `begin`.
+pub async fn authenticate_and<T: Send + 'static>(
     store: &Store,
     hasher: &Hasher,
     config: &Config,
     now: Timestamp,
     attempt: Attempt,
-) -> Result<Outcome, store::Error> {
+    begin: impl Fn(&mut Tx<'_>, &Principal) -> Result<Option<T>, store::Error> + Send + 'static,
+) -> Result<Outcome<T>, store::Error> {
+    let answer_at = Instant::now() + config.passwords.answer_floor;
+    let outcome = decide(store, hasher, config, now, attempt, begin).await;
+    tokio::time::sleep_until(answer_at).await;
+    outcome
+}
+
+async fn decide<T: Send + 'static>(
+    store: &Store,
+    hasher: &Hasher,
+    config: &Config,
+    now: Timestamp,
+    attempt: Attempt,
+    begin: impl Fn(&mut Tx<'_>, &Principal) -> Result<Option<T>, store::Error> + Send + 'static,
+) -> Result<Outcome<T>, store::Error> {
     let Attempt { username, password, address, device } = attempt;
     let lookup = lookup_key(&username);
     let principal = store.read(move |conn| store::principal::find_by_email(conn, &lookup)).await?;
@@ -125,16 +144,16 @@ async fn decide(
     if !may_sign_in(&principal, now) {
         return Ok(Outcome::Refused);
     }
-    let admitted = admit(store, now, principal.id, hash.clone(), allowed.clone()).await;
+    let admitted = admit(store, now, principal.id, hash.clone(), allowed.clone(), begin).await;
     if admitted.is_err() {
         give_back(store.clone(), now, allowed);
     }
-    let Some(mut principal) = admitted? else { return Ok(Outcome::Refused) };
+    let Some((mut principal, begun)) = admitted? else { return Ok(Outcome::Refused) };
     if verdict.outdated {
         let renewed = rehash(store, hasher, principal.id.clone(), hash, password).await;
         principal.password_hash = renewed.or(principal.password_hash);
     }
-    Ok(Outcome::Authenticated { password_temporary: principal.password_temporary, principal })
+    Ok(Outcome::Authenticated { password_temporary: principal.password_temporary, principal, begun })
 }
 
 /// Takes back a guess that was right, but could not be said to be so since the database did not answer: it will again.
@@ -160,22 +179,28 @@ fn may_sign_in(principal: &Principal, now: Timestamp) -> bool {
     principal.suspended_at.is_none() && principal.password_expires_at.is_none_or(|expires_at| now < expires_at)
 }
 
-/// The principal, if it may sign in with the password of this hash as things are now: comparing took its time.
-async fn admit(
+/// The principal and what begins, if it may sign in with the password of this hash as things are now: comparing took its
+/// time.
+async fn admit<T: Send + 'static>(
     store: &Store,
     now: Timestamp,
     id: String,
     hash: String,
     allowed: Allowed,
-) -> Result<Option<Principal>, store::Error> {
+    begin: impl Fn(&mut Tx<'_>, &Principal) -> Result<Option<T>, store::Error> + Send + 'static,
+) -> Result<Option<(Principal, Option<T>)>, store::Error> {
     store
         .write(move |tx| {
             let principal = store::principal::find(tx, &id)?
                 .filter(|principal| may_sign_in(principal, now) && principal.password_hash.as_ref() == Some(&hash));
-            if principal.is_some() {
+            let Some(principal) = principal else { return Ok(None) };
+            let begun = if principal.password_temporary { None } else { begin(tx, &principal)? };
+            let admitted = begun.is_some() || principal.password_temporary;
+            if admitted {
+                // last: many come from one address, and whoever has counted there holds its row
                 throttle::succeeded(tx, now, &allowed)?;
             }
-            Ok::<_, store::Error>(principal)
+            Ok::<_, store::Error>(admitted.then_some((principal, begun)))
         })
         .await
 }

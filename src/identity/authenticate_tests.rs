@@ -27,7 +27,7 @@ async fn refused(place: &Place, username: &str, password: &str) {
 
 async fn authenticated(place: &Place, now: Timestamp, attempt: Attempt) -> (Principal, bool) {
     match answer(place, now, attempt).await {
-        Outcome::Authenticated { principal, password_temporary } => (principal, password_temporary),
+        Outcome::Authenticated { principal, password_temporary, .. } => (principal, password_temporary),
         other => panic!("{other:?}"),
     }
 }
@@ -199,12 +199,40 @@ async fn a_login_during_which_the_account_is_suspended_or_changed_is_refused() {
     let hash = ada.password_hash.clone().unwrap();
     let allowed = throttle::begin(&place.store, &place.config.login, NOW, Keys::new("ada@example.org", None));
     let allowed = allowed.await.unwrap().unwrap();
-    let admitted = |hash: String| admit(&place.store, NOW, ada.id.clone(), hash, allowed.clone());
+    let admitted = |hash: String| admit(&place.store, NOW, ada.id.clone(), hash, allowed.clone(), |_, _| Ok(Some(())));
     assert!(admitted(hash.clone()).await.unwrap().is_some());
     assert!(admitted("another".to_owned()).await.unwrap().is_none());
     let id = ada.id.clone();
     place.write(move |tx| store::principal::set_suspended(tx, &id, Some(NOW))).await;
     assert!(admitted(hash).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn what_a_sign_in_begins_is_kept_with_it_or_not_at_all() {
+    let place = Place::new().await;
+    let ada = place.principal("ada@example.org").await;
+    place.principal_with("temporary@example.org", |p| p.password_temporary = true).await;
+    let sign_in = async |username: &str, begun: fn() -> Result<Option<u8>, store::Error>| {
+        let begin = move |tx: &mut Tx<'_>, principal: &Principal| {
+            store::revoked_token::insert(tx, &principal.id, NOW)?;
+            begun()
+        };
+        authenticate_and(&place.store, &place.hasher, &place.config, NOW, attempt(username, PASSWORD), begin).await
+    };
+    let kept = async || {
+        let id = ada.id.clone();
+        place.store.read(move |conn| store::revoked_token::contains(conn, &id)).await.unwrap()
+    };
+
+    let failed = sign_in("ada@example.org", || Err(store::Error::Internal("no".to_owned()))).await;
+    assert!(matches!(failed, Err(store::Error::Internal(_))) && !kept().await);
+    let refused = sign_in("ada@example.org", || Ok(None)).await.unwrap();
+    assert!(matches!(refused, Outcome::Refused), "{refused:?}");
+    let begun = sign_in("ada@example.org", || Ok(Some(7))).await.unwrap();
+    assert!(matches!(begun, Outcome::Authenticated { begun: Some(7), .. }), "{begun:?}");
+    assert!(kept().await);
+    let temporary = sign_in("temporary@example.org", || panic!("begun")).await.unwrap();
+    assert!(matches!(temporary, Outcome::Authenticated { password_temporary: true, begun: None, .. }));
 }
 
 const NEW: &str = "Seven-purple-teapots-9";

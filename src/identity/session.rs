@@ -6,7 +6,7 @@ use crate::{
     config::Sessions,
     model::{
         id,
-        secret::{Kind, Secret},
+        secret::{Kind, Secret, SecretHash},
         time::Timestamp,
     },
     store::{
@@ -30,10 +30,6 @@ const USER_AGENT: usize = 256;
 /// A sign-in.
 #[derive(Clone, Debug)]
 pub struct NewSession {
-    /// Who signed in.
-    pub principal_id: String,
-    /// The stored hash of the password that was checked; none where there is no password.
-    pub password: Option<String>,
     /// How (RFC 8176).
     pub amr: Vec<String>,
     /// How strongly.
@@ -53,64 +49,64 @@ pub struct NewSession {
 /// Opens a session, or renews the same person's: its `sid` stays, so that what was granted in it goes on. Another
 /// person's session in the same browser ends, but not what it granted beyond itself.
 ///
-/// The cookie's value, the second of the results, is always a new one: one that somebody put there before is worth
-/// nothing afterwards.
+/// The cookie's value, whose hash is given, has to be a new one: one that somebody put there before is worth nothing
+/// afterwards. `password` is the stored hash of the one that was checked; none where there is no password.
 ///
 /// `None` where the person was suspended or deleted since the password was checked: nothing is begun that an end of the
 /// suspension would bring back. Whoever suspends at this moment waits for the person's row, and then ends the session.
-pub async fn open(
-    store: &Store,
+///
+/// # Errors
+/// Only the store's.
+pub fn open(
+    tx: &mut Tx<'_>,
     config: &Sessions,
     now: Timestamp,
-    new: NewSession,
-) -> Result<Option<(Session, Secret)>, store::Error> {
-    let secret = Secret::generate(Kind::Session);
+    principal_id: &str,
+    password: Option<&str>,
+    new: &NewSession,
+    cookie: &SecretHash,
+) -> Result<Option<Session>, store::Error> {
+    if !principal::begin(tx, principal_id, password, now)? {
+        return Ok(None);
+    }
     let (idle, absolute) = lifetimes(config, new.persistent);
+    let user_agent = new.user_agent.as_ref();
     let fresh = Session {
         id: id::generate(now),
-        principal_id: new.principal_id,
-        secret_hash: secret.hash(),
+        principal_id: principal_id.to_owned(),
+        secret_hash: cookie.clone(),
         auth_time: now,
-        amr: new.amr,
-        acr: new.acr,
+        amr: new.amr.clone(),
+        acr: new.acr.clone(),
         persistent: new.persistent,
         created_at: now,
         last_active_at: now,
         idle_expires_at: (now + idle).min(now + absolute),
         expires_at: now + absolute,
-        ip_address: new.address,
-        user_agent: new.user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect()),
+        ip_address: new.address.clone(),
+        user_agent: user_agent.map(|text| text.chars().filter(|c| !c.is_control()).take(USER_AGENT).collect()),
         ended_at: None,
     };
-    let (previous, origin, password) = (new.previous, new.origin, new.password);
-    let session = store
-        .write(move |tx| {
-            if !principal::begin(tx, &fresh.principal_id, password.as_deref(), now)? {
-                return Ok(None);
+    if let Some(previous) = &new.previous {
+        if previous.principal_id == fresh.principal_id && previous.is_live(now) {
+            let renewed = Session {
+                id: previous.id.clone(),
+                created_at: previous.created_at,
+                ip_address: previous.ip_address.clone(),
+                user_agent: previous.user_agent.clone(),
+                ..fresh.clone()
+            };
+            if session::renew(tx, &renewed, now)? {
+                note(tx, &new.origin, "session.renew", &renewed, now)?;
+                return Ok(Some(renewed));
             }
-            if let Some(previous) = &previous {
-                if previous.principal_id == fresh.principal_id && previous.is_live(now) {
-                    let renewed = Session {
-                        id: previous.id.clone(),
-                        created_at: previous.created_at,
-                        ip_address: previous.ip_address.clone(),
-                        user_agent: previous.user_agent.clone(),
-                        ..fresh.clone()
-                    };
-                    if session::renew(tx, &renewed, now)? {
-                        note(tx, &origin, "session.renew", &renewed, now)?;
-                        return Ok(Some(renewed));
-                    }
-                } else {
-                    session::replace(tx, &previous.id, now)?;
-                }
-            }
-            session::insert(tx, &fresh)?;
-            note(tx, &origin, "session.begin", &fresh, now)?;
-            Ok::<_, store::Error>(Some(fresh.clone()))
-        })
-        .await?;
-    Ok(session.map(|session| (session, secret)))
+        } else {
+            session::replace(tx, &previous.id, now)?;
+        }
+    }
+    session::insert(tx, &fresh)?;
+    note(tx, &new.origin, "session.begin", &fresh, now)?;
+    Ok(Some(fresh))
 }
 
 pub(super) fn note(

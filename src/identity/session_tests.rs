@@ -1,10 +1,8 @@
 use super::*;
 use crate::identity::support::{NOW, Place};
 
-fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>) -> NewSession {
-    NewSession {
-        principal_id: principal.id.clone(),
-        password: principal.password_hash.clone(),
+fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>) -> (Principal, NewSession) {
+    let new = NewSession {
         amr: vec!["pwd".to_owned()],
         acr: "1".to_owned(),
         persistent,
@@ -12,11 +10,25 @@ fn signed_in(principal: &Principal, persistent: bool, previous: Option<Session>)
         user_agent: Some(format!("Browser\n{}", "ä".repeat(1000))),
         previous,
         origin: Origin::default(),
-    }
+    };
+    (principal.clone(), new)
 }
 
-async fn opened(place: &Place, now: Timestamp, new: NewSession) -> (Session, Secret) {
-    open(&place.store, &place.config.sessions, now, new).await.unwrap().unwrap()
+async fn try_to_open(
+    place: &Place,
+    now: Timestamp,
+    (principal, new): (Principal, NewSession),
+) -> Option<(Session, Secret)> {
+    let (config, cookie) = (place.config.sessions.clone(), Secret::generate(Kind::Session));
+    let hash = cookie.hash();
+    let password = principal.password_hash.clone();
+    let session =
+        place.write(move |tx| open(tx, &config, now, &principal.id, password.as_deref(), &new, &hash)).await?;
+    Some((session, cookie))
+}
+
+async fn opened(place: &Place, now: Timestamp, new: (Principal, NewSession)) -> (Session, Secret) {
+    try_to_open(place, now, new).await.unwrap()
 }
 
 async fn seen(place: &Place, now: Timestamp, cookie: &str) -> Option<(Session, Principal)> {
@@ -170,5 +182,5 @@ async fn no_session_begins_with_a_password_that_was_replaced_meanwhile() {
             principal::change_password(tx, &id, hash.as_deref(), "another", NOW).map(|changed| assert!(changed))
         })
         .await;
-    assert!(open(&place.store, &place.config.sessions, NOW, new).await.unwrap().is_none());
+    assert!(try_to_open(&place, NOW, new).await.is_none());
 }

@@ -126,17 +126,12 @@ async fn sign_in(visit: &Visit<'_>, login: Waiting, fields: &Fields) -> Result<H
         return Ok(login.answer(visit, StatusCode::UNPROCESSABLE_ENTITY, &page));
     }
     let persistent = fields.has("stay_signed_in");
-    let outcome = visit.authenticate(username, password).await?;
+    let outcome = visit.sign_in(username, password, persistent).await?;
     visit.app.metrics.sign_ins.count(["page", outcome.as_str()]);
     match outcome {
-        Outcome::Authenticated { principal, password_temporary: true } => {
+        Outcome::Authenticated { begun: Some(signed_in), .. } => Ok(visit.go_on(signed_in, login.request)),
+        Outcome::Authenticated { principal, begun: None, .. } => {
             Ok(replace_password(visit, &login, &principal, persistent))
-        }
-        Outcome::Authenticated { principal, password_temporary: false } => {
-            match visit.sign_in(&principal.id, principal.password_hash.clone(), persistent).await? {
-                Some(signed_in) => Ok(visit.go_on(signed_in, login.request)),
-                None => refused(visit, &login, fields).await,
-            }
         }
         Outcome::Refused => refused(visit, &login, fields).await,
         Outcome::Throttled { retry_after } => {

@@ -165,7 +165,7 @@ async fn replace_temporary(visit: &Visit<'_>, change: Change, new: SecretString)
     let Change::Forced { ticket, principal, .. } = &change else { return Err(PageError::Form) };
     match set(visit, principal, new, None).await? {
         Ok(hash) => {
-            let Some(signed_in) = visit.sign_in(&principal.id, Some(hash), ticket.persistent).await? else {
+            let Some(signed_in) = visit.sign_in_anew(&principal.id, Some(hash), ticket.persistent).await? else {
                 return changed_before(visit, &ticket.request).await;
             };
             // A request that has expired meanwhile is begun anew with one button, by somebody who is signed in.
@@ -210,7 +210,7 @@ async fn replace_own(
     };
     match set(visit, &principal, new, Some(session.id.clone())).await? {
         Ok(hash) => {
-            let Some(signed_in) = visit.sign_in(&principal.id, Some(hash), session.persistent).await? else {
+            let Some(signed_in) = visit.sign_in_anew(&principal.id, Some(hash), session.persistent).await? else {
                 return Ok(visit.see_other(&visit.path("/login")));
             };
             let mut response = visit.see_other(&visit.path("/account?password=changed"));

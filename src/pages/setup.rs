@@ -73,7 +73,7 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
     let link = Secret::presented(Kind::SetupLink, fields.get("token"));
     let (name, new) = (fields.get("name").trim().to_owned(), fields.get("new_password").to_owned().into());
     match complete(&app.store, &app.hasher, &app.config, visit.now, link, name, email, new).await? {
-        Ok(owner) => match visit.sign_in(&owner.id, owner.password_hash.clone(), false).await? {
+        Ok(owner) => match visit.sign_in_anew(&owner.id, owner.password_hash.clone(), false).await? {
             Some(signed_in) => Ok(visit.go_on(signed_in, None)),
             None => closed(visit).await,
         },

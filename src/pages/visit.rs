@@ -12,14 +12,18 @@ use askama::Template;
 use super::{error::PageError, form::Fields, view::Frame};
 use crate::{
     app::{App, Parts},
+    config::Sessions,
     identity::{
         self,
-        authenticate::{Attempt, Outcome, authenticate},
+        authenticate::{Attempt, Outcome, authenticate, authenticate_and},
         device::Device,
         session::{ACR_PASSWORD, AMR_PASSWORD, NewSession},
     },
-    model::{secret::Secret, time::Timestamp},
-    store::{self, audit::Origin, client::Client, principal::Principal, session::Session},
+    model::{
+        secret::{Kind, Secret, SecretHash},
+        time::Timestamp,
+    },
+    store::{self, Tx, audit::Origin, client::Client, principal::Principal, session::Session},
     web::{
         browser,
         continuation::{Pending, PendingAuthorization, Unsealed, resume_path},
@@ -59,6 +63,33 @@ pub struct SignIn {
     pub sid: String,
     /// The session's cookie and the known device's.
     pub cookies: [Cookie<'static>; 2],
+}
+
+/// A session that is to be opened.
+struct Opening {
+    config: Sessions,
+    now: Timestamp,
+    new: NewSession,
+    cookie: SecretHash,
+}
+
+struct Opened {
+    session: Session,
+    was_here_before: bool,
+}
+
+impl Opening {
+    fn begin(
+        &self,
+        tx: &mut Tx<'_>,
+        principal_id: &str,
+        password: Option<&str>,
+    ) -> Result<Option<Opened>, store::Error> {
+        let was_here_before = store::session::has_any(tx, principal_id)?;
+        let session =
+            identity::session::open(tx, &self.config, self.now, principal_id, password, &self.new, &self.cookie)?;
+        Ok(session.map(|session| Opened { session, was_here_before }))
+    }
 }
 
 impl<'a> Visit<'a> {
@@ -141,14 +172,16 @@ impl<'a> Visit<'a> {
     /// Checks a password that was typed here, as a guess like any other.
     pub async fn authenticate(&self, username: &str, password: &str) -> Result<Outcome, PageError> {
         let Parts { store, hasher, config, .. } = &**self.app;
-        let device = self.device();
-        let attempt = Attempt {
+        Ok(authenticate(store, hasher, config, self.now, self.attempt(username, password)).await?)
+    }
+
+    fn attempt(&self, username: &str, password: &str) -> Attempt {
+        Attempt {
             username: username.to_owned(),
             password: password.to_owned().into(),
-            address: client_address(self.req, config),
-            device,
-        };
-        Ok(authenticate(store, hasher, config, self.now, attempt).await?)
+            address: client_address(self.req, &self.app.config),
+            device: self.device(),
+        }
     }
 
     /// What the browser's cookie says of who has signed in here before.
@@ -157,20 +190,55 @@ impl<'a> Visit<'a> {
         identity::device::open(&self.app.seals.known_device, &text, self.now)
     }
 
-    /// Opens a session for somebody who has just proven who they are by their password; none if they may not act any more.
-    /// `password` is the stored hash of the one that was checked.
+    /// Checks a password that was typed here, and opens a session in the same transaction if it is right and not temporary.
     pub async fn sign_in(
+        &self,
+        username: &str,
+        password: &str,
+        persistent: bool,
+    ) -> Result<Outcome<SignIn>, PageError> {
+        let Parts { store, hasher, config, .. } = &**self.app;
+        let cookie = Secret::generate(Kind::Session);
+        let opening = self.opening(&cookie, persistent).await?;
+        let begin = move |tx: &mut Tx<'_>, principal: &Principal| {
+            opening.begin(tx, &principal.id, principal.password_hash.as_deref())
+        };
+        let attempt = self.attempt(username, password);
+        Ok(match authenticate_and(store, hasher, config, self.now, attempt, begin).await? {
+            Outcome::Authenticated { principal, password_temporary, begun } => {
+                let begun = match begun {
+                    Some(opened) => Some(self.signed_in(&principal, opened, &cookie).await),
+                    None => None,
+                };
+                Outcome::Authenticated { principal, password_temporary, begun }
+            }
+            Outcome::Refused => Outcome::Refused,
+            Outcome::Throttled { retry_after } => Outcome::Throttled { retry_after },
+            Outcome::Busy { retry_after } => Outcome::Busy { retry_after },
+        })
+    }
+
+    /// Opens a session for somebody who has just proven who they are and chosen a password; none if they may not act any
+    /// more. `password` is the stored hash of the new one.
+    pub async fn sign_in_anew(
         &self,
         principal_id: &str,
         password: Option<String>,
         persistent: bool,
     ) -> Result<Option<SignIn>, PageError> {
-        let Parts { store, config, seals, .. } = &**self.app;
-        let id = principal_id.to_owned();
-        let was_here_before = store.read(move |conn| store::session::has_any(conn, &id)).await?;
+        let cookie = Secret::generate(Kind::Session);
+        let (opening, id) = (self.opening(&cookie, persistent).await?, principal_id.to_owned());
+        let opened = self.app.store.write(move |tx| {
+            let Some(opened) = opening.begin(tx, &id, password.as_deref())? else { return Ok(None) };
+            Ok::<_, store::Error>(store::principal::find(tx, &id)?.map(|principal| (principal, opened)))
+        });
+        let Some((principal, opened)) = opened.await? else { return Ok(None) };
+        Ok(Some(self.signed_in(&principal, opened, &cookie).await))
+    }
+
+    async fn opening(&self, cookie: &Secret, persistent: bool) -> Result<Opening, PageError> {
+        let config = &self.app.config;
         let new = NewSession {
-            principal_id: principal_id.to_owned(),
-            password,
             amr: vec![AMR_PASSWORD.to_owned()],
             acr: ACR_PASSWORD.to_owned(),
             persistent,
@@ -179,21 +247,22 @@ impl<'a> Visit<'a> {
             previous: self.person().await?.map(|person| person.session),
             origin: self.origin(),
         };
-        let opened = identity::session::open(store, &config.sessions, self.now, new).await?;
-        let Some((session, secret)) = opened else { return Ok(None) };
-        let keep = persistent.then_some(config.sessions.absolute);
-        let id = principal_id.to_owned();
-        let principal = store.read(move |conn| store::principal::find(conn, &id)).await?;
-        let Some(principal) = principal else { return Ok(None) };
+        Ok(Opening { config: config.sessions.clone(), now: self.now, new, cookie: cookie.hash() })
+    }
+
+    /// Tells the person if they were never seen in this browser, which is known from now on.
+    async fn signed_in(&self, principal: &Principal, opened: Opened, cookie: &Secret) -> SignIn {
+        let Parts { config, seals, .. } = &**self.app;
         let device = self.device();
-        if was_here_before && !device.as_ref().is_some_and(|device| device.is_of(&principal)) {
-            identity::notice::new_device(self.app, &principal, &session, self.now).await;
+        if opened.was_here_before && !device.as_ref().is_some_and(|device| device.is_of(principal)) {
+            identity::notice::new_device(self.app, principal, &opened.session, self.now).await;
         }
-        let device = identity::device::issue(&seals.known_device, &principal, device, self.now);
-        Ok(Some(SignIn {
-            sid: session.id,
-            cookies: [browser::set_session(config, &secret, keep), browser::set_device(config, device)],
-        }))
+        let keep = opened.session.persistent.then_some(config.sessions.absolute);
+        let device = identity::device::issue(&seals.known_device, principal, device, self.now);
+        SignIn {
+            sid: opened.session.id,
+            cookies: [browser::set_session(config, cookie, keep), browser::set_device(config, device)],
+        }
     }
 
     /// Goes on after signing in: to the authorization endpoint if an application waits, else to the account.
@@ -245,7 +314,6 @@ impl<'a> Visit<'a> {
         Ok(client.filter(|client| client.suspended_at.is_none()))
     }
 
-    /// What the browser calls itself.
     /// From where the person acts, for the audit log.
     pub fn origin(&self) -> Origin {
         Origin {
@@ -255,6 +323,7 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// What the browser calls itself.
     fn user_agent(&self) -> Option<String> {
         Some(self.req.headers().get(header::USER_AGENT)?.to_str().ok()?.to_owned())
     }

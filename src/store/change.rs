@@ -60,7 +60,7 @@ struct Seen {
 }
 
 /// How far a reader has come.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Position {
     /// Nowhere: it does not know what was changed before.
     #[default]

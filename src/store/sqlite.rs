@@ -1,7 +1,7 @@
 //! The embedded database: one writer thread that commits in groups, readers on the calling thread.
 //!
 //! The writer takes whatever closures are waiting, runs each in its own savepoint inside one transaction, commits once
-//! and answers all. A caller alone waits for nobody.
+//! and answers all. A caller alone waits for nobody, and needs no savepoint.
 
 use std::{
     cell::RefCell,
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Conn, Error, Failure, Tx,
-    change::{self, Position},
+    change::{self, Change, Position},
     connection,
     known::Known,
     migrate,
@@ -111,8 +111,9 @@ impl Drop for Sqlite {
 
 /// A waiting write, whatever it returns.
 trait Job: Send {
-    /// Runs the closure in a savepoint.
-    fn run(&mut self, conn: &mut Conn);
+    /// Runs the closure in a savepoint of the transaction, or if it is `alone` in the transaction itself. False if nothing
+    /// of what it did is to be kept; then, of one alone, the transaction is to be rolled back.
+    fn run(&mut self, conn: &mut Conn, alone: bool) -> bool;
     /// Hands the outcome to the caller, or the reason why nothing of it was kept.
     fn answer(&mut self, committed: Result<(), String>);
 }
@@ -130,16 +131,22 @@ where
     T: Send,
     E: Failure,
 {
-    fn run(&mut self, conn: &mut Conn) {
-        // The savepoint's own failures arrive as the store's error, the closure's as themselves.
-        let outcome: Result<T, Either<E>> = conn.transaction(|conn| {
+    fn run(&mut self, conn: &mut Conn, alone: bool) -> bool {
+        let closure = |conn: &mut Conn| {
             let mut tx = Tx::new(conn);
-            (self.f)(&mut tx).and_then(|value| tx.end(value)).map_err(Either::Closure)
-        });
-        self.outcome = Some(outcome.map_err(|either| match either {
-            Either::Closure(error) => error,
-            Either::Database(error) => Error::from(error).into(),
-        }));
+            (self.f)(&mut tx).and_then(|value| tx.end(value))
+        };
+        let outcome = if alone {
+            closure(conn)
+        } else {
+            // The savepoint's own failures arrive as the store's error, the closure's as themselves.
+            let outcome = conn.transaction(|conn| closure(conn).map_err(Either::Closure));
+            outcome.map_err(|either| match either {
+                Either::Closure(error) => error,
+                Either::Database(error) => Error::from(error).into(),
+            })
+        };
+        self.outcome.insert(outcome).is_ok()
     }
 
     fn answer(&mut self, committed: Result<(), String>) {
@@ -209,18 +216,31 @@ impl Writer {
         let done = catch_unwind(AssertUnwindSafe(|| {
             let Conn::Sqlite(sqlite) = &mut conn else { return Err("not the embedded database".to_owned()) };
             AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE").map_err(|e| e.to_string())?;
-            for job in group.iter_mut() {
-                job.run(&mut conn);
+            if let [job] = &mut *group {
+                if !job.run(&mut conn, true) {
+                    return Ok(Ended::RolledBack(<Conn as Connection>::TransactionManager::rollback_transaction(
+                        &mut conn,
+                    )));
+                }
+            } else {
+                for job in group.iter_mut() {
+                    job.run(&mut conn, false);
+                }
             }
+            // Still in the transaction, which spares one of its own: others write before it or after it.
+            let mut position = self.position.clone();
+            let changes = change::since(&mut conn, &mut position);
             let begun = Instant::now();
             let committed = <Conn as Connection>::TransactionManager::commit_transaction(&mut conn);
             self.numbers.commit.time(begun.elapsed());
-            committed.map_err(|e| e.to_string())
+            committed.map_err(|e| e.to_string())?;
+            Ok(Ended::Committed(changes, position))
         }));
         match done {
-            Ok(Ok(())) => {
+            Ok(Ok(Ended::Committed(changes, position))) => {
+                self.position = position;
                 // before anybody is answered; also what other processes have written since
-                match change::since(&mut conn, &mut self.position) {
+                match changes {
                     Ok(changes) => self.known.forget(changes.as_deref()),
                     Err(error) => {
                         tracing::warn!(%error, "what was changed cannot be read");
@@ -230,10 +250,109 @@ impl Writer {
                 self.conn = Some(conn);
                 Ok(())
             }
+            // SQLite may have rolled back by itself, as on a disk that is full: then the connection is in doubt.
+            Ok(Ok(Ended::RolledBack(rolled_back))) => {
+                self.conn = rolled_back.is_ok().then_some(conn);
+                Ok(())
+            }
             // The connection is dropped: that rolls back whatever is open, and what it believes about its
             // transactions goes with it.
             Ok(Err(why)) => Err(why),
             Err(_) => Err("a write panicked".to_owned()),
         }
+    }
+}
+
+/// How a group's transaction ended.
+enum Ended {
+    /// With what was changed since the last one, and how far that is.
+    Committed(Result<Option<Vec<Change>>, Error>, Position),
+    /// Its one closure has kept nothing.
+    RolledBack(diesel::QueryResult<()>),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+    use crate::{model::time::Timestamp, store::revoked_token};
+
+    const LATER: Timestamp = Timestamp::from_seconds(4_000_000_000);
+
+    fn place() -> (Arc<Sqlite>, tempfile::TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let sqlite = Sqlite::open(&dir.path().join("keyward.db"), Arc::new(Known::default())).unwrap();
+        (Arc::new(sqlite), dir)
+    }
+
+    fn kept(sqlite: &Sqlite, jti: &str) -> bool {
+        sqlite.read(|conn| revoked_token::contains(conn, jti)).unwrap()
+    }
+
+    /// Writes, and then fails, panics or does neither.
+    async fn write(sqlite: &Sqlite, jti: &'static str, end: fn() -> Result<(), Error>) -> Result<(), Error> {
+        sqlite
+            .write(move |tx| {
+                revoked_token::insert(tx, jti, LATER)?;
+                end()
+            })
+            .await
+    }
+
+    fn fails() -> Result<(), Error> {
+        Err(Error::Internal("no".to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_write_alone_is_kept_or_not() {
+        let (sqlite, _dir) = place();
+        for round in ["first", "second"] {
+            assert!(matches!(write(&sqlite, "failed", fails).await, Err(Error::Internal(_))), "{round}");
+            assert!(matches!(
+                write(&sqlite, "panicked", || panic!("{}", "on purpose")).await,
+                Err(Error::Unavailable(_))
+            ));
+        }
+        write(&sqlite, "done", || Ok(())).await.unwrap();
+        assert_eq!(["failed", "panicked", "done"].map(|jti| kept(&sqlite, jti)), [false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn writes_that_share_a_commit_fail_by_themselves() {
+        let (sqlite, _dir) = place();
+        // until it is let go, the others come together behind it
+        let (go, waits) = mpsc::channel();
+        let waits = Mutex::new(waits);
+        let first = tokio::spawn({
+            let sqlite = sqlite.clone();
+            async move {
+                let wait = move |_: &mut Tx<'_>| {
+                    waits.lock().unwrap().recv().unwrap();
+                    Ok::<_, Error>(())
+                };
+                sqlite.write(wait).await
+            }
+        });
+        while sqlite.numbers.waiting.get() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let others = async {
+            tokio::join!(
+                write(&sqlite, "before", || Ok(())),
+                write(&sqlite, "failed", fails),
+                write(&sqlite, "after", || Ok(())),
+                async {
+                    while sqlite.numbers.waiting.get() < 4 {
+                        tokio::task::yield_now().await;
+                    }
+                    go.send(()).unwrap();
+                }
+            )
+        };
+        let (before, failed, after, ()) = others.await;
+        first.await.unwrap().unwrap();
+        assert!(before.is_ok() && after.is_ok() && matches!(failed, Err(Error::Internal(_))));
+        assert_eq!(["before", "failed", "after"].map(|jti| kept(&sqlite, jti)), [true, false, true]);
     }
 }

@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::{Error, Tx, connection::per_backend, schema::throttle};
+use super::{Error, Tx, schema::throttle, sql::Sql};
 use crate::model::time::Timestamp;
 
 /// A counter's state.
@@ -48,17 +48,15 @@ pub fn lock(tx: &mut Tx<'_>, key: &str, now: Timestamp) -> Result<Counter, Error
 
 /// Stores a counter.
 pub fn store(tx: &mut Tx<'_>, key: &str, counter: Counter) -> Result<(), Error> {
-    let values = (
-        throttle::failures.eq(counter.failures),
-        throttle::blocked_until.eq(counter.blocked_until.millis()),
-        throttle::expires_at.eq(counter.expires_at.millis()),
-    );
-    per_backend!(&mut **tx, conn => diesel::insert_into(throttle::table)
-        .values((throttle::key.eq(key), values))
-        .on_conflict(throttle::key)
-        .do_update()
-        .set(values)
-        .execute(conn))?;
+    Sql::kept(
+        "INSERT INTO throttle (key, failures, blocked_until, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE \
+         SET failures = excluded.failures, blocked_until = excluded.blocked_until, expires_at = excluded.expires_at",
+    )
+    .text(key)
+    .number(counter.failures)
+    .number(counter.blocked_until.millis())
+    .number(counter.expires_at.millis())
+    .execute(tx)?;
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub(super) async fn sign_in(login: &Login<'_>, system_user: bool) -> Result<Sign
         device: known.clone(),
     };
     let (mut principal, temporary) = match authenticate(store, hasher, config, login.now, attempt).await? {
-        Outcome::Authenticated { principal, password_temporary } => (principal, password_temporary),
+        Outcome::Authenticated { principal, password_temporary, .. } => (principal, password_temporary),
         Outcome::Refused | Outcome::Throttled { .. } => return Err(AppserverError::login_failed()),
         Outcome::Busy { retry_after } => return Err(AppserverError::busy(retry_after)),
     };
