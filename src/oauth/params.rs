@@ -16,6 +16,16 @@ const MAX_PARAMETERS: usize = 64;
 /// Longer than any honest parameter, a signed assertion included.
 const MAX_VALUE: usize = 16 * 1024;
 
+/// The parts of form-encoded text, found many bytes at once.
+fn between_ampersands(encoded: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut from = 0;
+    memchr::memchr_iter(b'&', encoded).chain([encoded.len()]).map(move |end| {
+        let part = &encoded[from..end];
+        from = end + 1;
+        part
+    })
+}
+
 /// One parameter. Long ones are mostly tokens, in which nothing is encoded: they are taken as they are.
 fn pair(encoded: &[u8]) -> (Cow<'_, str>, Cow<'_, str>) {
     // each of these takes many bytes at once
@@ -46,7 +56,7 @@ impl Params {
     pub fn parse(encoded: &[u8]) -> Result<Params, OAuthError> {
         let mut params = Vec::new();
         let malformed = |what: &str| Err(OAuthError::new(Code::InvalidRequest, what));
-        for (name, value) in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).map(pair) {
+        for (name, value) in between_ampersands(encoded).filter(|pair| !pair.is_empty()).map(pair) {
             if params.len() == MAX_PARAMETERS {
                 return malformed(&format!("expected at most {MAX_PARAMETERS} parameters, got more"));
             }
