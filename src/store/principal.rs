@@ -9,7 +9,7 @@ use super::{
     from_json, generation, identity,
     listing::Version,
     one_of::OneOf,
-    schema::{consent, oauth_grant, principal, refresh_token, session},
+    schema::{consent, identity_role, oauth_grant, principal, refresh_token, session},
     sql::Sql,
     to_json, won,
 };
@@ -229,6 +229,20 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Principal>, Error> {
     let row =
         per_backend!(conn, conn => principal::table.find(id).select(Row::as_select()).get_result(conn)).optional()?;
     row.map(Principal::try_from).transpose()
+}
+
+/// The principal with this id and the keys of its roles, in order, as they are at one moment.
+pub fn find_with_roles(conn: &mut Conn, id: &str) -> Result<Option<(Principal, Vec<String>)>, Error> {
+    let rows: Vec<(Row, Option<String>)> = per_backend!(conn, conn => principal::table
+        .left_join(identity_role::table.on(identity_role::identity_id.eq(principal::id)))
+        .filter(principal::id.eq(id))
+        .order(identity_role::role_key)
+        .select((Row::as_select(), identity_role::role_key.nullable()))
+        .load(conn))?;
+    let mut rows = rows.into_iter();
+    let Some((row, first)) = rows.next() else { return Ok(None) };
+    let roles = first.into_iter().chain(rows.filter_map(|(_, role)| role)).collect();
+    Ok(Some((row.try_into()?, roles)))
 }
 
 /// The principals with these ids, in no order; those that are not there are left out.

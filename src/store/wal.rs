@@ -16,7 +16,7 @@ use super::{Conn, Error, connection, sql::Sql};
 
 /// Pages that are in the log alone before they are copied. With more, those that many write to are copied less often, but
 /// commits wait longer for a disk that is busy with a copy.
-const ENOUGH: i32 = 50;
+const ENOUGH: i32 = 100;
 /// Pages of a log that shall start again as soon as it can.
 const LONG: i32 = 2000;
 /// Pages of a log that the writer copies itself, however long that takes: nothing else would keep it from growing.

@@ -89,10 +89,8 @@ impl Stored {
     }
 
     pub(super) fn find(conn: &mut Conn, id: &str) -> Result<Option<Stored>, store::Error> {
-        // the row first: with roles that are newer than its version the version does not match, and that is safe
-        let Some(principal) = store::principal::find(conn, id)? else { return Ok(None) };
-        let roles = store::identity::roles(conn, &principal.id)?;
-        Ok(Some(Stored { principal, roles }))
+        let found = store::principal::find_with_roles(conn, id)?;
+        Ok(found.map(|(principal, roles)| Stored { principal, roles }))
     }
 
     /// The principal that the actor may do `action` of `resource` with; one that the actor may not even see is not there.
