@@ -128,6 +128,18 @@ impl Config {
         after_scheme.find('/').map_or("", |slash| &after_scheme[slash..])
     }
 
+    /// Host and port under which this server is reached, as the issuer has them.
+    pub fn authority(&self) -> &str {
+        let after_scheme = self.issuer().split_once("://").map_or("", |(_, rest)| rest);
+        after_scheme.split('/').next().unwrap_or_default()
+    }
+
+    /// The port under which this server is reached.
+    pub fn port(&self) -> u16 {
+        let told = self.authority().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        told.unwrap_or(if self.secure() { 443 } else { 80 })
+    }
+
     /// Whether this server is reached by https, so that cookies can say so.
     pub fn secure(&self) -> bool {
         self.issuer().starts_with("https://")

@@ -13,7 +13,7 @@ pub fn note(app: &Parts, principal: &Principal, now: Timestamp) {
     }
     let (store, id) = (app.store.clone(), principal.id.clone());
     tokio::spawn(async move {
-        if let Err(error) = store.write(move |tx| store::principal::touch(tx, &id, now)).await {
+        if let Err(error) = store.note(move |tx| store::principal::touch(tx, &id, now)).await {
             tracing::warn!(%error, "that somebody was active could not be noted");
         }
     });

@@ -365,7 +365,7 @@ pub async fn current(
     {
         let (sid, principal_id, idle) = (session.id.clone(), principal.id.clone(), session.idle_expires_at);
         store
-            .write(move |tx| {
+            .note(move |tx| {
                 store::session::touch(tx, &sid, now, idle)?;
                 store::principal::touch(tx, &principal_id, now)
             })

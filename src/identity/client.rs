@@ -63,7 +63,7 @@ pub fn note_use(store: &Store, secret: &ClientSecret, now: Timestamp) {
     }
     let (store, id) = (store.clone(), secret.id.clone());
     tokio::spawn(async move {
-        let noted = store.write(move |tx| store::client_secret::used(tx, &id, now, last)).await;
+        let noted = store.note(move |tx| store::client_secret::used(tx, &id, now, last)).await;
         if let Err(error) = noted {
             tracing::debug!(%error, "the use of a client secret was not noted");
         }

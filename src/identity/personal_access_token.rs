@@ -69,7 +69,7 @@ fn note_use(store: &Store, active: &ActivePersonalAccessToken, now: Timestamp) {
     let also_principal = due(active.principal.last_active_at);
     let (store, id, principal_id) = (store.clone(), active.token.id.clone(), active.principal.id.clone());
     tokio::spawn(async move {
-        let noted = store.write(move |tx| {
+        let noted = store.note(move |tx| {
             store::personal_access_token::touch(tx, &id, now)?;
             if also_principal {
                 store::principal::touch(tx, &principal_id, now)?;

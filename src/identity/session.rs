@@ -1,6 +1,6 @@
 //! Browser sessions: opened by a sign-in, kept by use, ended by signing out.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     config::Sessions,
@@ -10,7 +10,7 @@ use crate::{
         time::Timestamp,
     },
     store::{
-        self, Store, Tx,
+        self, KnownPrincipal, Store, Tx,
         audit::{Event, Origin},
         principal::{self, Principal},
         session::{self, Session},
@@ -147,24 +147,50 @@ pub async fn current(
     let Some((mut session, mut principal)) = found.filter(|(_, principal)| principal.suspended_at.is_none()) else {
         return Ok(None);
     };
-    if now.since(session.last_active_at) >= NOTED_EVERY {
-        let (idle, _) = lifetimes(config, session.persistent);
-        session.last_active_at = now;
-        session.idle_expires_at = (now + idle).min(session.expires_at);
+    if note_use(store, config, now, &mut session).await {
         principal.last_active_at = principal.last_active_at.max(Some(now));
-        let (sid, principal_id, idle_expires_at) = (session.id.clone(), principal.id.clone(), session.idle_expires_at);
-        let noted: Result<(), store::Error> = store
-            .write(move |tx| {
-                session::touch(tx, &sid, now, idle_expires_at)?;
-                principal::touch(tx, &principal_id, now)
-            })
-            .await;
-        // the session holds all the same, be it on a disk that is full
-        if let Err(error) = noted {
-            tracing::warn!(%error, "the use of a session could not be noted");
-        }
     }
     Ok(Some((session, principal)))
+}
+
+/// As [`current`], with the person as they are known and with what they may do.
+pub async fn known(
+    store: &Store,
+    config: &Sessions,
+    now: Timestamp,
+    cookie: &str,
+) -> Result<Option<(Session, Arc<KnownPrincipal>)>, store::Error> {
+    let Some(secret) = Secret::presented(Kind::Session, cookie) else { return Ok(None) };
+    let hash = secret.hash();
+    let session = store.read(move |conn| session::find_by_secret(conn, &hash)).await?;
+    let Some(mut session) = session.filter(|session| session.is_live(now)) else { return Ok(None) };
+    let principal = store.principal(&session.principal_id).await?;
+    let Some(principal) = principal.filter(|principal| principal.suspended_at.is_none()) else { return Ok(None) };
+    note_use(store, config, now, &mut session).await;
+    Ok(Some((session, principal)))
+}
+
+/// Notes that a session is used; false if that was noted a moment ago.
+async fn note_use(store: &Store, config: &Sessions, now: Timestamp, session: &mut Session) -> bool {
+    if now.since(session.last_active_at) < NOTED_EVERY {
+        return false;
+    }
+    let (idle, _) = lifetimes(config, session.persistent);
+    session.last_active_at = now;
+    session.idle_expires_at = (now + idle).min(session.expires_at);
+    let (sid, principal_id, idle_expires_at) =
+        (session.id.clone(), session.principal_id.clone(), session.idle_expires_at);
+    let noted: Result<(), store::Error> = store
+        .note(move |tx| {
+            session::touch(tx, &sid, now, idle_expires_at)?;
+            principal::touch(tx, &principal_id, now)
+        })
+        .await;
+    // the session holds all the same, be it on a disk that is full
+    if let Err(error) = noted {
+        tracing::warn!(%error, "the use of a session could not be noted");
+    }
+    true
 }
 
 /// Signing out: the session ends, with what was granted in it. False if it had ended before.

@@ -104,7 +104,7 @@ pub async fn begin(
     keys: Keys,
 ) -> Result<Result<Allowed, Throttled>, store::Error> {
     let config = config.clone();
-    store.write(move |tx| count(tx, &config, now, &keys)).await
+    store.note(move |tx| count(tx, &config, now, &keys)).await
 }
 
 fn count(
@@ -166,7 +166,7 @@ pub fn succeeded(tx: &mut Tx<'_>, now: Timestamp, allowed: &Allowed) -> Result<(
 
 /// The guess was not checked after all: it is not counted.
 pub async fn withdraw(store: &Store, now: Timestamp, allowed: Allowed) -> Result<(), store::Error> {
-    store.write(move |tx| allowed.0.iter().try_for_each(|counted| take_back(tx, now, counted))).await
+    store.note(move |tx| allowed.0.iter().try_for_each(|counted| take_back(tx, now, counted))).await
 }
 
 fn take_back(tx: &mut Tx<'_>, now: Timestamp, counted: &Counted) -> Result<(), store::Error> {

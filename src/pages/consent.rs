@@ -58,14 +58,14 @@ async fn show(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
         action: visit.path("/consent"),
         csrf_token: visit.csrf_token(FORM),
         request: sealed,
-        client_name: client.name,
+        client_name: client.name.clone(),
         client_host: place(&request.redirect_uri),
         display_name: person.principal.display_name().to_owned(),
         email: person.principal.email.clone().unwrap_or_default(),
         items: items(&question.scope, &question.remembered),
         lasts: lasts(&question.scope, &visit.app.config.tokens),
-        policy_url: client.metadata.policy_uri,
-        terms_url: client.metadata.tos_uri,
+        policy_url: client.metadata.policy_uri.clone(),
+        terms_url: client.metadata.tos_uri.clone(),
     };
     Ok(visit.page(StatusCode::OK, &page, FormTargets::LeadsToApplication))
 }

@@ -173,7 +173,7 @@ impl Waiting {
         let action = visit.path("/login");
         let (mut client_name, mut account, mut notice) = (None, None, None);
         if let Some(request) = &self.request {
-            client_name = visit.client(&request.client_id).await?.map(|client| client.name);
+            client_name = visit.client(&request.client_id).await?.map(|client| client.name.clone());
             if let Some(person) = visit.person().await? {
                 if request.offer_account {
                     account = Some(SignedIn {

@@ -71,7 +71,7 @@ async fn show(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
         csrf_token: visit.csrf_token(FORM),
         request: if request.is_some() { sealed } else { String::new() },
         display_name: person.principal.display_name().to_owned(),
-        client_name: client.map(|client| client.name),
+        client_name: client.map(|client| client.name.clone()),
     };
     let leads = if return_to.is_some() { FormTargets::LeadsToApplication } else { FormTargets::OwnPages };
     Ok(visit.page(StatusCode::OK, &page, leads))

@@ -1,6 +1,6 @@
 //! A request for a page, and what every page's handler asks about it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -23,7 +23,7 @@ use crate::{
         secret::{Kind, Secret, SecretHash},
         time::Timestamp,
     },
-    store::{self, Tx, audit::Origin, client::Client, principal::Principal, session::Session},
+    store::{self, KnownClient, Tx, audit::Origin, principal::Principal, session::Session},
     web::{
         browser,
         continuation::{Pending, PendingAuthorization, Unsealed, resume_path},
@@ -308,10 +308,8 @@ impl<'a> Visit<'a> {
     }
 
     /// The application with this id, if it may still ask for anything.
-    pub async fn client(&self, id: &str) -> Result<Option<Client>, PageError> {
-        let id = id.to_owned();
-        let client = self.app.store.read(move |conn| store::client::find(conn, &id)).await?;
-        Ok(client.filter(|client| client.suspended_at.is_none()))
+    pub async fn client(&self, id: &str) -> Result<Option<Arc<KnownClient>>, PageError> {
+        Ok(identity::client::active(&self.app.store, id).await?)
     }
 
     /// From where the person acts, for the audit log.

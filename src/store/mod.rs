@@ -163,6 +163,15 @@ impl<'c> Tx<'c> {
     }
 }
 
+/// What a write outlives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Lasts {
+    /// The end of this program, whatever ends it.
+    Crash,
+    /// That of the machine as well.
+    PowerLoss,
+}
+
 impl Tx<'_> {
     /// Runs a part of the transaction that may fail by itself: where it does, what it wrote is undone and the rest goes
     /// on (a savepoint).
@@ -259,9 +268,32 @@ impl Store {
         T: Send + 'static,
         E: Failure,
     {
+        self.write_lasting(Lasts::PowerLoss, f).await
+    }
+
+    /// As [`Store::write`], for what nobody misses after the machine (not just this program) went down without warning:
+    /// counters of guesses, and when something was last used. The caller does not wait for the disk.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub async fn note<T, E, F>(&self, f: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure,
+    {
+        self.write_lasting(Lasts::Crash, f).await
+    }
+
+    async fn write_lasting<T, E, F>(&self, lasts: Lasts, f: F) -> Result<T, E>
+    where
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Failure,
+    {
         match &*self.backend {
-            Backend::Sqlite(sqlite) => sqlite.write(f).await,
-            Backend::Postgres(postgres) => postgres.write(f).await,
+            Backend::Sqlite(sqlite) => sqlite.write(lasts, f).await,
+            Backend::Postgres(postgres) => postgres.write(lasts, f).await,
         }
     }
 

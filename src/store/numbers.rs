@@ -35,7 +35,11 @@ impl SqliteNumbers {
             waiting,
         );
         registry.register("keyward_sqlite_group_size", "Writes that shared one commit", group);
-        registry.register("keyward_sqlite_commit_seconds", "Time that a commit took, until it was on disk", commit);
+        registry.register(
+            "keyward_sqlite_commit_seconds",
+            "Time that a commit took, until it was on disk where it has to be",
+            commit,
+        );
         registry.register("keyward_sqlite_groups_failed", "Groups of writes of which nothing was kept", failed);
     }
 }

@@ -10,12 +10,13 @@ use std::{
 
 use diesel::{
     Connection,
+    connection::SimpleConnection,
     r2d2::{ManageConnection, Pool},
 };
 use tokio::sync::Semaphore;
 
 use super::{
-    Conn, Error, Failure, Tx, change, connection,
+    Conn, Error, Failure, Lasts, Tx, change, connection,
     known::Known,
     migrate,
     numbers::{Counted, PostgresNumbers},
@@ -99,7 +100,7 @@ impl Postgres {
         Ok(connection::postgres(&self.url)?)
     }
 
-    pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, lasts: Lasts, f: F) -> Result<T, E>
     where
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -111,6 +112,9 @@ impl Postgres {
             loop {
                 let mut changes = Some(Vec::new());
                 let outcome: Result<T, Either<E>> = conn.transaction(|conn| {
+                    if lasts == Lasts::Crash {
+                        conn.batch_execute("SET LOCAL synchronous_commit = off")?;
+                    }
                     let mut tx = Tx::new(conn);
                     let value = f(&mut tx).and_then(|value| tx.end(value)).map_err(Either::Closure)?;
                     if tx.changes {

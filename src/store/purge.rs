@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 
 /// How long the statement of one transaction shall take: so many rows go at once as fit into it. Everybody who writes to
 /// the embedded database waits for it, and for the disk to take what it has written; on PostgreSQL nobody does.
-const GOAL_EMBEDDED: Duration = Duration::from_micros(250);
+const GOAL_EMBEDDED: Duration = Duration::from_micros(100);
 const GOAL: Duration = Duration::from_millis(10);
 /// After so long it may take twice as long, then three times: there is more to purge than such small steps can do.
 const BEHIND: Duration = Duration::from_mins(10);
@@ -18,7 +18,7 @@ const BEHIND: Duration = Duration::from_mins(10);
 const ROWS: (usize, usize) = (10, 500);
 const FIRST: usize = 20;
 /// After each full batch others write for so many times as long as it took from its beginning to its commit.
-const PAUSE: u32 = 6;
+const PAUSE: u32 = 8;
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// When the rows of a table go.
@@ -112,7 +112,8 @@ where
             let begun = Instant::now();
             Ok((step(tx, most)?, begun, begun.elapsed()))
         };
-        let (rows, begun, took) = store.write::<_, Error, _>(timed).await?;
+        // what comes back with a machine that went down is purged again
+        let (rows, begun, took) = store.note::<_, Error, _>(timed).await?;
         total += rows;
         if rows < most {
             return Ok(total);

@@ -1,7 +1,8 @@
 //! The embedded database: one writer thread that commits in groups, readers on the calling thread.
 //!
 //! The writer takes whatever closures are waiting, runs each in its own savepoint inside one transaction, commits once
-//! and answers all. A caller alone waits for nobody, and needs no savepoint.
+//! and answers all. A caller alone waits for nobody, and needs no savepoint. Where nobody in a group needs its work to
+//! outlive a loss of power, the commit does not wait for the disk.
 
 use std::{
     cell::RefCell,
@@ -18,12 +19,12 @@ use std::{
 
 use diesel::{
     Connection,
-    connection::{AnsiTransactionManager, TransactionManager},
+    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
 };
 use tokio::sync::oneshot;
 
 use super::{
-    Conn, Error, Failure, Tx,
+    Conn, Error, Failure, Lasts, Tx,
     change::{self, Change, Position},
     connection,
     known::Known,
@@ -63,7 +64,8 @@ impl Sqlite {
         change::since(&mut conn, &mut position)?;
         let (jobs, queue) = mpsc::sync_channel(QUEUE);
         let numbers = SqliteNumbers::default();
-        let writer = Writer { conn: Some(conn), wal, known, position, numbers: numbers.clone() };
+        let lasts = Lasts::PowerLoss;
+        let writer = Writer { conn: Some(conn), lasts, wal, known, position, numbers: numbers.clone() };
         std::thread::Builder::new()
             .name("keyward-writer".to_owned())
             .spawn(move || writer.run(&queue))
@@ -75,14 +77,15 @@ impl Sqlite {
         Ok(connection::sqlite_reader(&self.path)?)
     }
 
-    pub(super) async fn write<T, E, F>(&self, f: F) -> Result<T, E>
+    pub(super) async fn write<T, E, F>(&self, lasts: Lasts, f: F) -> Result<T, E>
     where
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: Failure,
     {
         let (answer, answered) = oneshot::channel();
-        let job = Write { f, outcome: None, answer: Some(answer), _waits: Counted::new(&self.numbers.waiting) };
+        let waits = Counted::new(&self.numbers.waiting);
+        let job = Write { lasts, f, outcome: None, answer: Some(answer), _waits: waits };
         self.jobs.try_send(Box::new(job)).map_err(|_| Error::Unavailable("too many writes are waiting".to_owned()))?;
         answered.await.map_err(|_| Error::Unavailable("the writer has stopped".to_owned()))?
     }
@@ -111,6 +114,8 @@ impl Drop for Sqlite {
 
 /// A waiting write, whatever it returns.
 trait Job: Send {
+    /// What the work must outlive.
+    fn lasts(&self) -> Lasts;
     /// Runs the closure in a savepoint of the transaction, or if it is `alone` in the transaction itself. False if nothing
     /// of what it did is to be kept; then, of one alone, the transaction is to be rolled back.
     fn run(&mut self, conn: &mut Conn, alone: bool) -> bool;
@@ -119,6 +124,7 @@ trait Job: Send {
 }
 
 struct Write<T, E, F> {
+    lasts: Lasts,
     f: F,
     outcome: Option<Result<T, E>>,
     answer: Option<oneshot::Sender<Result<T, E>>>,
@@ -131,6 +137,10 @@ where
     T: Send,
     E: Failure,
 {
+    fn lasts(&self) -> Lasts {
+        self.lasts
+    }
+
     fn run(&mut self, conn: &mut Conn, alone: bool) -> bool {
         let closure = |conn: &mut Conn| {
             let mut tx = Tx::new(conn);
@@ -176,6 +186,8 @@ impl<E> From<diesel::result::Error> for Either<E> {
 struct Writer {
     /// Empty after a failure that left the connection in doubt; opened again for the next group.
     conn: Option<Conn>,
+    /// What the connection's commits outlive.
+    lasts: Lasts,
     wal: Wal,
     known: Arc<Known>,
     /// How far changes were forgotten.
@@ -211,10 +223,18 @@ impl Writer {
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<(), String> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => self.wal.connect().map_err(|e| e.to_string())?,
+            None => {
+                self.lasts = Lasts::PowerLoss;
+                self.wal.connect().map_err(|e| e.to_string())?
+            }
         };
+        let lasts = group.iter().map(|job| job.lasts()).max().unwrap_or(Lasts::PowerLoss);
         let done = catch_unwind(AssertUnwindSafe(|| {
             let Conn::Sqlite(sqlite) = &mut conn else { return Err("not the embedded database".to_owned()) };
+            if lasts != self.lasts {
+                sqlite.batch_execute(lasts.pragma()).map_err(|e| e.to_string())?;
+                self.lasts = lasts;
+            }
             AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE").map_err(|e| e.to_string())?;
             if let [job] = &mut *group {
                 if !job.run(&mut conn, true) {
@@ -263,6 +283,16 @@ impl Writer {
     }
 }
 
+impl Lasts {
+    /// In WAL mode, NORMAL leaves the flush of the log to the next commit that wants one, or to the copy of the log.
+    const fn pragma(self) -> &'static str {
+        match self {
+            Lasts::Crash => "PRAGMA synchronous = NORMAL",
+            Lasts::PowerLoss => "PRAGMA synchronous = FULL",
+        }
+    }
+}
+
 /// How a group's transaction ended.
 enum Ended {
     /// With what was changed since the last one, and how far that is.
@@ -274,6 +304,8 @@ enum Ended {
 #[cfg(test)]
 mod tests {
     use std::sync::{Mutex, mpsc};
+
+    use diesel::RunQueryDsl;
 
     use super::*;
     use crate::{model::time::Timestamp, store::revoked_token};
@@ -293,7 +325,7 @@ mod tests {
     /// Writes, and then fails, panics or does neither.
     async fn write(sqlite: &Sqlite, jti: &'static str, end: fn() -> Result<(), Error>) -> Result<(), Error> {
         sqlite
-            .write(move |tx| {
+            .write(Lasts::PowerLoss, move |tx| {
                 revoked_token::insert(tx, jti, LATER)?;
                 end()
             })
@@ -319,6 +351,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn only_what_needs_it_waits_for_the_disk() {
+        #[derive(diesel::QueryableByName)]
+        struct Pragma {
+            #[diesel(sql_type = diesel::sql_types::Integer)]
+            synchronous: i32,
+        }
+        let (sqlite, _dir) = place();
+        let mut seen = Vec::new();
+        for lasts in [Lasts::PowerLoss, Lasts::Crash, Lasts::Crash, Lasts::PowerLoss] {
+            let synchronous = |tx: &mut Tx<'_>| {
+                let found = diesel::sql_query("PRAGMA synchronous").get_result::<Pragma>(&mut **tx);
+                Ok::<_, Error>(found.unwrap().synchronous)
+            };
+            seen.push(sqlite.write(lasts, synchronous).await.unwrap());
+        }
+        assert_eq!(seen, [2, 1, 1, 2]);
+    }
+
+    #[tokio::test]
     async fn writes_that_share_a_commit_fail_by_themselves() {
         let (sqlite, _dir) = place();
         // until it is let go, the others come together behind it
@@ -331,7 +382,7 @@ mod tests {
                     waits.lock().unwrap().recv().unwrap();
                     Ok::<_, Error>(())
                 };
-                sqlite.write(wait).await
+                sqlite.write(Lasts::PowerLoss, wait).await
             }
         });
         while sqlite.numbers.waiting.get() == 0 {

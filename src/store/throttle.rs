@@ -62,6 +62,6 @@ pub fn store(tx: &mut Tx<'_>, key: &str, counter: Counter) -> Result<(), Error> 
 
 /// Forgets a counter, as after a success.
 pub fn clear(tx: &mut Tx<'_>, key: &str) -> Result<(), Error> {
-    diesel::delete(throttle::table.find(key)).execute(&mut **tx)?;
+    Sql::kept("DELETE FROM throttle WHERE key = ?").text(key).execute(tx)?;
     Ok(())
 }

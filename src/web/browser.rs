@@ -10,7 +10,6 @@ use actix_web::{
     cookie::{Cookie, SameSite, time},
     http::header,
 };
-use url::Url;
 
 use crate::{
     config::Config,
@@ -68,8 +67,7 @@ fn name(what: &str, config: &Config) -> String {
     if config.secure() {
         return format!("__Host-keyward_{what}");
     }
-    let port = Url::parse(config.issuer()).ok().and_then(|url| url.port_or_known_default()).unwrap_or(80);
-    format!("keyward_{what}_{port}")
+    format!("keyward_{what}_{}", config.port())
 }
 
 fn cookie(what: &str, config: &Config, value: String, lives: Option<Duration>) -> Cookie<'static> {

@@ -41,6 +41,9 @@ pub fn misdirected(req: &ServiceRequest, config: &Config) -> Option<String> {
         .or_else(|| req.headers().get(header::HOST).and_then(|host| host.to_str().ok()))
         // HTTP/2 has no Host header but an authority (RFC 9113 §8.3.1)
         .or_else(|| req.uri().authority().map(|authority| authority.as_str()))?;
+    if host.eq_ignore_ascii_case(config.authority()) {
+        return None;
+    }
     let issuer = Url::parse(config.issuer()).ok()?;
     let scheme = forwarded("x-forwarded-proto")
         .filter(|scheme| matches!(*scheme, "http" | "https"))

@@ -11,13 +11,13 @@ use aws_lc_rs::{
     },
 };
 use clap::Args;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::{
     cli::{load, out},
     clock::Clock,
-    config::ConfigArgs,
+    config::{Config, ConfigArgs},
     hasher::Hasher,
     keys::{self, KeyRing, MasterKey},
     model::{access_token::ACCESS_TOKEN_TYPE, id, key::SigningAlgorithm, secret::random_text},
@@ -32,19 +32,33 @@ pub struct CostsArgs {
     /// How long each of them is repeated, in milliseconds
     #[arg(long, default_value_t = 200)]
     millis: u64,
+    /// Only what hashing takes
+    #[arg(long)]
+    hashing: bool,
     #[command(flatten)]
     config: ConfigArgs,
 }
 
 /// Prints `{"cores", "sign": {ALG: µs}, "verify": {…}, "ring_sign": {…}, "ring_verify": {…}, "seal", "open",
 /// "argon2_ms", "hashes_per_second"}`. `sign` and `verify` are the bare operations, `ring_…` those of [`KeyRing`] with all
-/// that belongs to a JWT, `seal` and `open` those of an opaque token. `hashes_per_second` is of all hashing threads.
+/// that belongs to a JWT, `seal` and `open` those of an opaque token. `hashes_per_second` is of all hashing threads. Of
+/// hashing alone, only `cores` and the last two.
 ///
 /// # Errors
 /// A key cannot be made.
 pub async fn run(args: &CostsArgs) -> anyhow::Result<()> {
     let config = load(&args.config)?;
     let time = Duration::from_millis(args.millis);
+    let mut costs = hashing(&config, time).await?;
+    if !args.hashing {
+        costs.append(&mut signing(&config, time)?);
+    }
+    out::json(&Value::Object(costs));
+    Ok(())
+}
+
+/// What concerns tokens.
+fn signing(config: &Config, time: Duration) -> anyhow::Result<Map<String, Value>> {
     let (master, now) = (MasterKey::from_secret(&random_text::<32>())?, Clock::System.now());
     let records = SigningAlgorithm::ALL.map(|algorithm| KeyRing::generate(algorithm, &master, now, now));
     let ring = KeyRing::open(records.into_iter().collect::<Result<_, _>>()?, &master)?;
@@ -71,24 +85,27 @@ pub async fn run(args: &CostsArgs) -> anyhow::Result<()> {
     let seal = micros(time, || keys::seal_claims(&sealer, &claims).is_ok());
     let open = micros(time, || keys::open_claims(&sealer, &opaque).is_some());
 
+    let costs = [
+        ("sign", Value::Object(sign)),
+        ("verify", Value::Object(verify)),
+        ("ring_sign", Value::Object(ring_sign)),
+        ("ring_verify", Value::Object(ring_verify)),
+        ("seal", json!(seal)),
+        ("open", json!(open)),
+    ];
+    Ok(costs.map(|(name, cost)| (name.to_owned(), cost)).into_iter().collect())
+}
+
+/// What concerns passwords.
+async fn hashing(config: &Config, time: Duration) -> anyhow::Result<Map<String, Value>> {
     let hasher = Hasher::new(&config.passwords);
     let phc = hasher.hash("Correct-horse-42-battery".into()).await.map_err(|_| anyhow!("no hash"))?;
     let cores = std::thread::available_parallelism()?.get();
     let alone = hashes(&hasher, &phc, 1, time).await?;
     let threads = config.passwords.hash_threads.unwrap_or(cores);
     let together = hashes(&hasher, &phc, threads, time).await?;
-    out::json(&json!({
-        "cores": cores,
-        "sign": sign,
-        "verify": verify,
-        "ring_sign": ring_sign,
-        "ring_verify": ring_verify,
-        "seal": seal,
-        "open": open,
-        "argon2_ms": 1000.0 / alone,
-        "hashes_per_second": together,
-    }));
-    Ok(())
+    let costs = [("cores", json!(cores)), ("argon2_ms", json!(1000.0 / alone)), ("hashes_per_second", json!(together))];
+    Ok(costs.map(|(name, cost)| (name.to_owned(), cost)).into_iter().collect())
 }
 
 /// Signing and verifying alone, in µs.

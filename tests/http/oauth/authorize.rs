@@ -83,6 +83,19 @@ async fn an_unproven_client_never_gets_a_redirect() {
 }
 
 #[tokio::test]
+async fn what_another_server_registered_a_moment_ago_is_not_refused() {
+    let s = stage().await;
+    let url = s.rp.authorization(&[("redirect_uri", "https://new.example/cb")]).url;
+    assert_eq!(s.browser.get(&url).await.status, StatusCode::BAD_REQUEST);
+    let other = keyward::store::Store::open(&keyward::app::target(&s.app.app.config)).unwrap();
+    let mut client = s.rp.client.client.clone();
+    client.redirect_uris.push("https://new.example/cb".to_owned());
+    let written = other.write(move |tx| keyward::store::client::update(tx, &client, &client.etag)).await;
+    assert!(written.unwrap());
+    assert_eq!(s.browser.get(&url).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn several_registered_redirect_uris_need_one_to_be_named() {
     let s = stage_with(|_| {}, |client| client.redirect_uris.push("https://other.example/cb".to_owned())).await;
     let page = s.browser.get(&s.rp.authorization(&[("redirect_uri", ""), ("scope", "email")]).url).await;

@@ -5,6 +5,8 @@
 //! person. A request that needs the person leaves for a page, sealed, and comes back through [`CONTINUE`]; on its way
 //! back every check runs again, so that settings that changed meanwhile take effect.
 
+use std::sync::Arc;
+
 use actix_web::{
     Error, HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -13,7 +15,7 @@ use actix_web::{
 
 use crate::{
     app::App,
-    identity::access::Access,
+    identity,
     metrics::ErrorCode,
     model::{
         grant_type::GrantType,
@@ -30,8 +32,8 @@ use crate::{
         params::Params,
     },
     store::{
-        self, authorization_code::AuthorizationCode, client::Client, grant::Details, principal::Principal,
-        session::Session,
+        self, KnownClient, KnownPrincipal, authorization_code::AuthorizationCode, client::Client, grant::Details,
+        principal::Principal, session::Session,
     },
     web::{
         browser,
@@ -118,7 +120,7 @@ async fn prove(
     app: &App,
     params: Params,
     now: Timestamp,
-) -> Result<(Client, PendingAuthorization), Ended> {
+) -> Result<(Arc<KnownClient>, PendingAuthorization), Ended> {
     let refuse = |description: String, details: Vec<(String, String)>| {
         Err(Box::new(page_about(app, req, StatusCode::BAD_REQUEST, &description, details)))
     };
@@ -138,10 +140,8 @@ async fn prove(
             Vec::new(),
         );
     };
-    let wanted = client_id.clone();
-    let found = app.store.read(move |conn| store::client::find(conn, &wanted)).await;
-    let client = found.map_err(|error| Box::new(failed(app, req, error)))?;
-    let Some(client) = client.filter(|client| client.suspended_at.is_none()) else {
+    let found = identity::client::active(&app.store, &client_id).await;
+    let Some(mut client) = found.map_err(|error| Box::new(failed(app, req, error)))? else {
         return refuse(
             "The application that sent you here is not registered, or was switched off.".to_owned(),
             vec![("client_id that was sent".to_owned(), shown(&client_id))],
@@ -149,13 +149,23 @@ async fn prove(
     };
     let scope = Scope::empty();
     let form = AuthorizationForm {
-        client_id: &client.id,
+        client_id: &client_id,
         redirect_uri: params.get("redirect_uri"),
         response_type: None,
         scope: &scope,
         state: None,
     };
-    let Some(redirect_uri) = flow::bound_redirect(&client, &form) else {
+    let mut bound = flow::bound_redirect(&client, &form);
+    if bound.is_none() {
+        // what was registered a moment ago, on another server, must not be refused
+        app.store.doubt(&client_id);
+        let again = identity::client::active(&app.store, &client_id).await;
+        if let Some(newer) = again.map_err(|error| Box::new(failed(app, req, error)))? {
+            bound = flow::bound_redirect(&newer, &form);
+            client = newer;
+        }
+    }
+    let Some(redirect_uri) = bound else {
         let sent = params.get("redirect_uri").map_or_else(|| "none".to_owned(), shown_uri);
         let registered = match client.redirect_uris.as_slice() {
             [] => "none".to_owned(),
@@ -196,7 +206,7 @@ fn shown_uri(uri: &str) -> String {
 async fn decide(
     req: &HttpRequest,
     app: &App,
-    client: Client,
+    client: Arc<KnownClient>,
     pending: PendingAuthorization,
     now: Timestamp,
 ) -> Result<HttpResponse, Ended> {
@@ -258,17 +268,13 @@ async fn answer(
     };
 
     // What?
-    let (person, for_client) = (principal.clone(), client.clone());
+    let (person_id, client_id) = (principal.id.clone(), client.id.clone());
     let host = redirect_uri::origin(&pending.redirect_uri);
     let consent_host = host.clone();
-    let looked_up = app.store.read(move |conn| {
-        let access = Access::of_principal(conn, &person)?;
-        let remembered = store::consent::find(conn, &person.id, &for_client.id, &consent_host)?;
-        Ok::<_, store::Error>((access, remembered))
-    });
-    let (access, remembered) = looked_up.await?;
+    let looked_up = app.store.read(move |conn| store::consent::find(conn, &person_id, &client_id, &consent_host));
+    let remembered = looked_up.await?;
     let grant = |asked: Option<&Scope>| {
-        let granted = access.grant(asked.unwrap_or(&Scope::empty()), client, true);
+        let granted = principal.access.grant(asked.unwrap_or(&Scope::empty()), client, true);
         // OpenID Connect Core §11: offline_access means a refresh token, which this client may not have
         granted.filtered(|token| token != "offline_access" || client.may(GrantType::RefreshToken))
     };
@@ -313,9 +319,13 @@ async fn answer(
     Ok(send(req, app, request, vec![("code".to_owned(), code.reveal().to_owned())]))
 }
 
-async fn signed_in(req: &HttpRequest, app: &App, now: Timestamp) -> Result<Option<(Session, Principal)>, OAuthError> {
+async fn signed_in(
+    req: &HttpRequest,
+    app: &App,
+    now: Timestamp,
+) -> Result<Option<(Session, Arc<KnownPrincipal>)>, OAuthError> {
     match browser::session_cookie(req, &app.config) {
-        Some(cookie) => Ok(crate::identity::session::current(&app.store, &app.config.sessions, now, &cookie).await?),
+        Some(cookie) => Ok(identity::session::known(&app.store, &app.config.sessions, now, &cookie).await?),
         None => Ok(None),
     }
 }
