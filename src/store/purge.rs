@@ -18,7 +18,7 @@ const BEHIND: Duration = Duration::from_mins(10);
 const ROWS: (usize, usize) = (10, 500);
 const FIRST: usize = 20;
 /// After each full batch others write for so many times as long as it took from its beginning to its commit.
-const PAUSE: u32 = 8;
+const PAUSE: u32 = 6;
 const DAY: i64 = 24 * 3600 * 1000;
 
 /// When the rows of a table go.

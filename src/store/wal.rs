@@ -17,8 +17,11 @@ use super::{Conn, Error, connection, sql::Sql};
 /// Pages that are in the log alone before they are copied. With more, those that many write to are copied less often, but
 /// commits wait longer for a disk that is busy with a copy.
 const ENOUGH: i32 = 100;
-/// Pages of a log that shall start again as soon as it can.
-const LONG: i32 = 2000;
+/// Pages of a log that shall start again as soon as it can: a file that grows makes each commit slower than one that is
+/// written over.
+const LONG: i32 = 4000;
+/// Pages that the writer then copies itself: what comes to a log while a copy of the rest is made, even if many write.
+const FEW: i32 = 1000;
 /// Pages of a log that the writer copies itself, however long that takes: nothing else would keep it from growing.
 const TOO_LONG: i32 = 16_000;
 
@@ -90,14 +93,11 @@ impl Wal {
     fn look_after(&self, conn: &mut Conn) -> Result<(), Error> {
         let Log { log, checkpointed } = Log::of(conn)?;
         let left = log - checkpointed;
-        if log > TOO_LONG {
+        let nearly = log > LONG && (1..=FEW).contains(&left) && !self.copying.load(Ordering::Acquire);
+        if log > TOO_LONG || nearly {
             Log::copied(conn)?;
-        } else if left >= ENOUGH {
-            if !self.copying.swap(true, Ordering::AcqRel) {
-                let _ = self.copy.try_send(());
-            }
-        } else if log > LONG && left > 0 && !self.copying.load(Ordering::Acquire) {
-            Log::copied(conn)?;
+        } else if left >= ENOUGH && !self.copying.swap(true, Ordering::AcqRel) {
+            let _ = self.copy.try_send(());
         }
         Ok(())
     }
