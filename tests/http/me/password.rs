@@ -96,6 +96,7 @@ async fn who_has_no_password_is_told_so() {
     let take = move |tx: &mut keyward::store::Tx<'_>| {
         use diesel::prelude::*;
         use keyward::store::schema::principal;
+        tx.changes_known();
         diesel::update(principal::table.find(&id))
             .set(principal::password_hash.eq(None::<String>))
             .execute(&mut **tx)
