@@ -165,11 +165,13 @@ pub fn revoke(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, Error> 
 
 /// Takes back what was granted in a session.
 pub fn revoke_of_session(tx: &mut Tx<'_>, session_id: &str, now: Timestamp) -> Result<usize, Error> {
-    Ok(diesel::update(
+    let rows = diesel::update(
         oauth_grant::table.filter(oauth_grant::session_id.eq(session_id)).filter(oauth_grant::revoked_at.is_null()),
     )
     .set(oauth_grant::revoked_at.eq(now.millis()))
-    .execute(&mut **tx)?)
+    .execute(&mut **tx)?;
+    tx.changes_known();
+    Ok(rows)
 }
 
 /// Takes back what a principal has granted to one client.

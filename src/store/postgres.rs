@@ -117,8 +117,14 @@ impl Postgres {
                     }
                     let mut tx = Tx::new(conn);
                     let value = f(&mut tx).and_then(|value| tx.end(value)).map_err(Either::Closure)?;
-                    if tx.changes {
+                    // asking costs a round trip; with every write while developing, so that none forgets to say so
+                    if tx.changes || cfg!(debug_assertions) {
                         changes = change::of_transaction(tx.conn).map_err(|e| Either::Closure(e.into()))?;
+                        let said = tx.changes || changes.as_ref().is_some_and(Vec::is_empty);
+                        debug_assert!(
+                            said,
+                            "a write changed {changes:?}, which processes keep in memory, and did not say so"
+                        );
                     }
                     Ok(value)
                 });

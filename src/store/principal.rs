@@ -430,6 +430,7 @@ pub fn set_own(tx: &mut Tx<'_>, principal: &Principal, etag: &str) -> Result<boo
             principal::etag.eq(&principal.etag),
         ))
         .execute(&mut **tx)?;
+    tx.changes_known();
     Ok(won(rows))
 }
 
@@ -445,6 +446,7 @@ pub fn set_verified_email(tx: &mut Tx<'_>, id: &str, email: &Email, now: Timesta
         ))
         .execute(&mut **tx)
         .map_err(Error::conflict("email"))?;
+    tx.changes_known();
     Ok(())
 }
 
@@ -453,6 +455,7 @@ pub fn renew_etag(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<(), Error
     diesel::update(principal::table.find(id))
         .set((principal::updated_at.eq(now.millis()), principal::etag.eq(crate::model::secret::random_text::<12>())))
         .execute(&mut **tx)?;
+    tx.changes_known();
     Ok(())
 }
 

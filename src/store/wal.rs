@@ -19,7 +19,7 @@ use super::{Conn, Error, connection, sql::Sql};
 const ENOUGH: i32 = 100;
 /// Pages of a log that shall start again as soon as it can: a file that grows makes each commit slower than one that is
 /// written over.
-const LONG: i32 = 4000;
+const LONG: i32 = 2000;
 /// Pages that the writer then copies itself: what comes to a log while a copy of the rest is made, even if many write.
 const FEW: i32 = 1000;
 /// Pages of a log that the writer copies itself, however long that takes: nothing else would keep it from growing.

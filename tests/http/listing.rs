@@ -167,6 +167,7 @@ fn add(tx: &mut Tx<'_>, row: &Row) -> Result<(), Error> {
 
 fn remove(tx: &mut Tx<'_>, id: &str) -> Result<(), Error> {
     use schema::{identity_role, principal};
+    tx.changes_known();
     diesel::delete(identity_role::table.filter(identity_role::identity_id.eq(id))).execute(&mut **tx)?;
     diesel::delete(principal::table.find(id)).execute(&mut **tx)?;
     Ok(())

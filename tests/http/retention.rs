@@ -183,7 +183,10 @@ async fn a_purge_takes_all_that_is_over_in_batches_and_leaves_the_rest() {
             now - 1 + n
         ));
     }
-    let write = move |tx: &mut store::Tx<'_>| Ok::<_, store::Error>(tx.batch_execute(&text)?);
+    let write = move |tx: &mut store::Tx<'_>| {
+        tx.changes_known();
+        Ok::<_, store::Error>(tx.batch_execute(&text)?)
+    };
     app.app.store.write(write).await.unwrap();
     // the server's own may have begun
     purge::run(&app.app.store, app.now()).await.unwrap();
