@@ -215,7 +215,7 @@ impl Writer {
                 job.answer(committed.clone());
             }
             if let Some(conn) = &mut self.conn {
-                self.wal.written(conn);
+                self.wal.written(conn, self.lasts);
             }
         }
     }

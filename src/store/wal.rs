@@ -12,11 +12,14 @@ use std::sync::{
 
 use diesel::{QueryableByName, connection::SimpleConnection, sql_types::Integer};
 
-use super::{Conn, Error, connection, sql::Sql};
+use super::{Conn, Error, Lasts, connection, sql::Sql};
 
 /// Pages that are in the log alone before they are copied. With more, those that many write to are copied less often, but
 /// commits wait longer for a disk that is busy with a copy.
 const ENOUGH: i32 = 100;
+/// The same after writes that waited for no disk themselves: those of a purge change many pages that lie apart, and whoever
+/// commits meanwhile waits for a copy of them.
+const ENOUGH_NOTED: i32 = 40;
 /// Pages of a log that shall start again as soon as it can: a file that grows makes each commit slower than one that is
 /// written over.
 const LONG: i32 = 2000;
@@ -85,18 +88,22 @@ impl Wal {
         Ok(Conn::Sqlite(conn))
     }
 
-    /// To be called after each commit, with the connection that has written.
-    pub(super) fn written(&self, conn: &mut Conn) {
-        told(self.look_after(conn));
+    /// To be called after each commit, with the connection that has written, and what the commit outlives.
+    pub(super) fn written(&self, conn: &mut Conn, lasts: Lasts) {
+        told(self.look_after(conn, lasts));
     }
 
-    fn look_after(&self, conn: &mut Conn) -> Result<(), Error> {
+    fn look_after(&self, conn: &mut Conn, lasts: Lasts) -> Result<(), Error> {
+        let enough = match lasts {
+            Lasts::Crash => ENOUGH_NOTED,
+            Lasts::PowerLoss => ENOUGH,
+        };
         let Log { log, checkpointed } = Log::of(conn)?;
         let left = log - checkpointed;
         let nearly = log > LONG && (1..=FEW).contains(&left) && !self.copying.load(Ordering::Acquire);
         if log > TOO_LONG || nearly {
             Log::copied(conn)?;
-        } else if left >= ENOUGH && !self.copying.swap(true, Ordering::AcqRel) {
+        } else if left >= enough && !self.copying.swap(true, Ordering::AcqRel) {
             let _ = self.copy.try_send(());
         }
         Ok(())
@@ -126,7 +133,7 @@ mod tests {
             let twenty = "WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < 20) \
                           INSERT INTO page SELECT randomblob(3000) FROM n";
             conn.batch_execute(twenty).unwrap();
-            wal.written(&mut conn);
+            wal.written(&mut conn, Lasts::PowerLoss);
         }
         let log = place.path().join("keyward.db-wal").metadata().unwrap().len();
         let most = u64::try_from(TOO_LONG + ENOUGH).unwrap() * 4120;
