@@ -176,19 +176,20 @@ pub fn start_with(
             .service(
                 web::scope(&base)
                     .configure(routes.clone())
-                    .service(methods::resource(
-                        "/static/{file}",
-                        vec![(Method::GET, web::to(assets::asset))],
-                        wrong_method,
-                    ))
                     .configure(oauth::routes)
+                    .configure(pages::routes)
                     .configure(iam::mount)
                     .configure(me::mount)
                     .configure(|cfg| sendings::mount(cfg, mail_bytes))
                     .configure(|cfg| appserver::mount(cfg, &application_server))
                     .configure(graph::mount)
                     .configure(|cfg| openapi::mount(cfg, docs))
-                    .configure(pages::routes)
+                    // paths are compared one after the other, and patterns cost more than texts
+                    .service(methods::resource(
+                        "/static/{file}",
+                        vec![(Method::GET, web::to(assets::asset))],
+                        wrong_method,
+                    ))
                     .wrap(from_fn(refusals::note)),
             )
             .default_service(web::to(pages::not_found::not_found))
