@@ -231,7 +231,8 @@ pub async fn open_by_code(
     let (opening, client) = (opening.clone(), client.clone());
     store
         .write(move |tx| {
-            let taken = code::take(tx, &client, &redemption.code, now)?;
+            let found = code::find(tx, &redemption.code)?;
+            let taken = code::take(tx, &client, found, now)?;
             let code = taken.code;
             let redirect_uri = redemption.redirect_uri.as_deref();
             code::check_redirect(&code.redirect_uri, code.redirect_uri_sent, redirect_uri)

@@ -53,18 +53,31 @@ pub struct Taken {
     pub access: Access,
 }
 
-/// Takes a code: found, unexpired, this client's, its person and session still there, and ours alone to use.
+/// The code that is presented, used or not.
+///
+/// # Errors
+/// Only the store's.
+pub fn find(tx: &mut Tx<'_>, presented: &str) -> Result<Option<AuthorizationCode>, store::Error> {
+    match Secret::presented(Kind::AuthorizationCode, presented) {
+        Some(code) => store::authorization_code::find(tx, &code.hash()),
+        None => Ok(None),
+    }
+}
+
+/// Takes a code that was [found](find) in this transaction: unexpired, this client's, its person and session still there,
+/// and ours alone to use.
 ///
 /// # Errors
 /// Why it cannot be taken.
-pub fn take(tx: &mut Tx<'_>, client: &Client, presented: &str, now: Timestamp) -> Result<Taken, CodeFault> {
+pub fn take(
+    tx: &mut Tx<'_>,
+    client: &Client,
+    found: Option<AuthorizationCode>,
+    now: Timestamp,
+) -> Result<Taken, CodeFault> {
     let unknown = || CodeFault::Invalid("the code is unknown, expired, or was issued to another client");
-    let hash = Secret::presented(Kind::AuthorizationCode, presented).ok_or_else(unknown)?.hash();
-    let code = store::authorization_code::find(tx, &hash)?.ok_or_else(unknown)?;
     // RFC 6749 §4.1.3: the code was issued to the authenticated client
-    if code.client_id != client.id {
-        return Err(unknown());
-    }
+    let code = found.filter(|code| code.client_id == client.id).ok_or_else(unknown)?;
     // RFC 6749 §4.1.2: a code that is used twice revokes what it gave
     let replayed = || CodeFault::Replayed { grant_id: code.grant_id.clone() };
     if code.used_at.is_some() {
@@ -73,7 +86,7 @@ pub fn take(tx: &mut Tx<'_>, client: &Client, presented: &str, now: Timestamp) -
     if now >= code.expires_at {
         return Err(unknown());
     }
-    if !store::authorization_code::redeem(tx, &hash, now)? {
+    if !store::authorization_code::redeem(tx, &code.hash, now)? {
         return Err(replayed());
     }
     let session = store::session::find_locked(tx, &code.session_id)?.filter(|session| session.is_live(now));

@@ -113,19 +113,19 @@ fn count(
     now: Timestamp,
     keys: &Keys,
 ) -> Result<Result<Allowed, Throttled>, store::Error> {
-    let mut counted = Vec::with_capacity(keys.0.len());
-    let mut blocked = None;
-    for key in &keys.0 {
-        let before = throttle::lock(tx, &key.hash, now)?;
-        blocked = blocked.max(blocked_for(config, now, &before));
-        counted.push(Counted { key: key.clone(), before, after: failed(config, now, key.scope, &before) });
-    }
-    if let Some(retry_after) = blocked {
+    let hashes: Vec<&str> = keys.0.iter().map(|key| key.hash.as_str()).collect();
+    let before = throttle::lock(tx, &hashes, now)?;
+    if let Some(retry_after) = before.iter().filter_map(|counter| blocked_for(config, now, counter)).max() {
         return Ok(Err(Throttled { retry_after }));
     }
-    for Counted { key, after, .. } in &counted {
-        throttle::store(tx, &key.hash, *after)?;
-    }
+    let counted = keys.0.iter().zip(before).map(|(key, before)| {
+        let after = failed(config, now, key.scope, &before);
+        Counted { key: key.clone(), before, after }
+    });
+    let counted: Vec<Counted> = counted.collect();
+    let after: Vec<(&str, Counter)> =
+        counted.iter().map(|counted| (counted.key.hash.as_str(), counted.after)).collect();
+    throttle::store(tx, &after)?;
     Ok(Ok(Allowed(counted)))
 }
 
@@ -155,32 +155,45 @@ fn failed(config: &Login, now: Timestamp, scope: Scope, before: &Counter) -> Cou
 /// The password was right: the account's or device's failures are forgotten. The address only has this one count taken
 /// back, or an account of one's own would be a way to guess at others'.
 pub fn succeeded(tx: &mut Tx<'_>, now: Timestamp, allowed: &Allowed) -> Result<(), store::Error> {
-    for counted in &allowed.0 {
-        match counted.key.scope {
-            Scope::Account => throttle::clear(tx, &counted.key.hash)?,
-            Scope::Address => take_back(tx, now, counted)?,
-        }
-    }
-    Ok(())
+    settle(tx, now, allowed, |key| key.scope == Scope::Account)
 }
 
 /// The guess was not checked after all: it is not counted.
 pub async fn withdraw(store: &Store, now: Timestamp, allowed: Allowed) -> Result<(), store::Error> {
-    store.note(move |tx| allowed.0.iter().try_for_each(|counted| take_back(tx, now, counted))).await
+    store.note(move |tx| settle(tx, now, &allowed, |_| false)).await
 }
 
-fn take_back(tx: &mut Tx<'_>, now: Timestamp, counted: &Counted) -> Result<(), store::Error> {
-    let current = throttle::lock(tx, &counted.key.hash, now)?;
-    // The block and the expiry that another guess caused meanwhile stay.
+/// Takes a guess back, and with it all guesses of the counters that are forgotten.
+fn settle(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    allowed: &Allowed,
+    is_forgotten: impl Fn(&Key) -> bool,
+) -> Result<(), store::Error> {
+    let hashes: Vec<&str> = allowed.0.iter().map(|counted| counted.key.hash.as_str()).collect();
+    let (mut stored, mut cleared) = (Vec::new(), Vec::new());
+    // also those that are forgotten, so that they are locked in the same order as ever
+    for (counted, current) in allowed.0.iter().zip(throttle::lock(tx, &hashes, now)?) {
+        let left = taken_back(counted, current);
+        if left.failures == 0 || is_forgotten(&counted.key) {
+            cleared.push(counted.key.hash.as_str());
+        } else {
+            stored.push((counted.key.hash.as_str(), left));
+        }
+    }
+    throttle::clear(tx, &cleared)?;
+    throttle::store(tx, &stored)
+}
+
+/// A counter without the guess. The block and the expiry that another guess caused meanwhile stay.
+fn taken_back(counted: &Counted, current: Counter) -> Counter {
     let mine =
         |current: Timestamp, after: Timestamp, before: Timestamp| if current == after { before } else { current };
-    let blocked_until = mine(current.blocked_until, counted.after.blocked_until, counted.before.blocked_until);
-    let expires_at = mine(current.expires_at, counted.after.expires_at, counted.before.expires_at);
-    let failures = (current.failures - 1).max(0);
-    if failures == 0 {
-        return throttle::clear(tx, &counted.key.hash);
+    Counter {
+        failures: (current.failures - 1).max(0),
+        blocked_until: mine(current.blocked_until, counted.after.blocked_until, counted.before.blocked_until),
+        expires_at: mine(current.expires_at, counted.after.expires_at, counted.before.expires_at),
     }
-    throttle::store(tx, &counted.key.hash, Counter { failures, blocked_until, expires_at })
 }
 
 #[cfg(test)]

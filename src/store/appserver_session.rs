@@ -42,7 +42,7 @@ impl AppserverSession {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = appserver_session)]
+#[diesel(table_name = appserver_session, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     secret_hash: String,

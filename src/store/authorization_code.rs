@@ -45,7 +45,7 @@ pub struct AuthorizationCode {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = authorization_code)]
+#[diesel(table_name = authorization_code, treat_none_as_default_value = false)]
 struct Row {
     hash: String,
     grant_id: String,

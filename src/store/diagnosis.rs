@@ -146,6 +146,6 @@ pub fn clock(conn: &mut Conn) -> Result<Option<Timestamp>, Error> {
 /// Only the database's.
 pub fn write_nothing(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), Error> {
     let counter = throttle::Counter { failures: 0, blocked_until: now, expires_at: now };
-    throttle::store(tx, NOTHING, counter)?;
-    throttle::clear(tx, NOTHING)
+    throttle::store(tx, &[(NOTHING, counter)])?;
+    throttle::clear(tx, &[NOTHING])
 }

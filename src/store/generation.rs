@@ -14,10 +14,8 @@ pub fn current(conn: &mut Conn) -> Result<i64, Error> {
     Ok(per_backend!(conn, conn => dsl::generation.find(1).select(dsl::value).get_result(conn))?)
 }
 
-pub(super) fn raise(conn: &mut Conn) -> Result<(), Error> {
-    per_backend!(conn, conn => diesel::update(dsl::generation.find(1))
-        .set(dsl::value.eq(dsl::value + 1))
-        .execute(conn))?;
+pub(super) fn raise(tx: &mut Tx<'_>) -> Result<(), Error> {
+    Sql::kept("UPDATE generation SET value = value + 1 WHERE id = 1").execute(tx)?;
     Ok(())
 }
 

@@ -64,7 +64,7 @@ pub struct Grant {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = oauth_grant)]
+#[diesel(table_name = oauth_grant, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     client_id: String,

@@ -116,7 +116,7 @@ impl<'c> Tx<'c> {
     pub fn raise(&mut self) -> Result<(), Error> {
         self.changes = true;
         if !self.raised && !self.rehearsed {
-            generation::raise(self.conn)?;
+            generation::raise(self)?;
             self.raised = true;
         }
         Ok(())

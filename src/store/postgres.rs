@@ -10,7 +10,7 @@ use std::{
 
 use diesel::{
     Connection,
-    connection::SimpleConnection,
+    connection::{AnsiTransactionManager, TransactionManager},
     r2d2::{ManageConnection, Pool},
 };
 use tokio::sync::Semaphore;
@@ -28,6 +28,32 @@ const ATTEMPTS: u32 = 6;
 
 /// How often it is asked, in the time that the server may be silent, whether it answers anybody.
 const LOOKS: u32 = 4;
+
+/// Runs a closure in a transaction that is committed if it succeeds, as [`Connection::transaction`] does; what the commit
+/// outlives is said in the statement that begins it.
+fn in_transaction<T, E>(
+    conn: &mut Conn,
+    lasts: Lasts,
+    f: impl FnOnce(&mut Conn) -> Result<T, Either<E>>,
+) -> Result<T, Either<E>> {
+    type Transactions = <Conn as Connection>::TransactionManager;
+    match &mut *conn {
+        Conn::Postgres(postgres) if lasts == Lasts::Crash => {
+            AnsiTransactionManager::begin_transaction_sql(postgres, "BEGIN; SET LOCAL synchronous_commit = off")?
+        }
+        conn => Transactions::begin_transaction(conn)?,
+    }
+    match f(conn) {
+        Ok(value) => {
+            Transactions::commit_transaction(conn)?;
+            Ok(value)
+        }
+        Err(error) => match Transactions::rollback_transaction(conn) {
+            Ok(()) | Err(diesel::result::Error::BrokenTransactionManager) => Err(error),
+            Err(rollback) => Err(rollback.into()),
+        },
+    }
+}
 
 struct Manager {
     url: String,
@@ -111,10 +137,7 @@ impl Postgres {
             let mut attempt = 1;
             loop {
                 let mut changes = Some(Vec::new());
-                let outcome: Result<T, Either<E>> = conn.transaction(|conn| {
-                    if lasts == Lasts::Crash {
-                        conn.batch_execute("SET LOCAL synchronous_commit = off")?;
-                    }
+                let outcome: Result<T, Either<E>> = in_transaction(conn, lasts, |conn| {
                     let mut tx = Tx::new(conn);
                     let value = f(&mut tx).and_then(|value| tx.end(value)).map_err(Either::Closure)?;
                     // asking costs a round trip; with every write while developing, so that none forgets to say so

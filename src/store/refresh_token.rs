@@ -27,7 +27,7 @@ pub struct RefreshToken {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = refresh_token)]
+#[diesel(table_name = refresh_token, treat_none_as_default_value = false)]
 struct Row {
     hash: String,
     grant_id: String,

@@ -120,7 +120,7 @@ pub struct Claimed {
 }
 
 #[derive(Queryable, Selectable)]
-#[diesel(table_name = sending)]
+#[diesel(table_name = sending, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     category: Option<String>,

@@ -55,7 +55,7 @@ impl Session {
 }
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = session)]
+#[diesel(table_name = session, treat_none_as_default_value = false)]
 struct Row {
     id: String,
     principal_id: String,

@@ -227,6 +227,9 @@ pub(super) struct VersionRow {
     /// When the row was last active, in milliseconds.
     #[diesel(sql_type = Nullable<BigInt>)]
     pub active: Option<i64>,
+    /// How many rows the list has in all.
+    #[diesel(sql_type = BigInt)]
+    pub total: i64,
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Counters of failed guesses. A guess is counted before it is checked, so that guesses in parallel cannot slip past.
 
-use diesel::prelude::*;
+use diesel::{QueryableByName, prelude::*, sql_types::BigInt};
 
-use super::{Error, Tx, schema::throttle, sql::Sql};
+use super::{Conn, Error, Tx, schema::throttle, sql::Sql};
 use crate::model::time::Timestamp;
 
 /// A counter's state.
@@ -16,52 +16,81 @@ pub struct Counter {
     pub expires_at: Timestamp,
 }
 
-/// Reads a counter for a change in this transaction. On PostgreSQL the row is locked, so that callers take turns; the
-/// embedded database has one writer.
-pub fn lock(tx: &mut Tx<'_>, key: &str, now: Timestamp) -> Result<Counter, Error> {
-    let select = throttle::table.find(key).select((throttle::failures, throttle::blocked_until, throttle::expires_at));
-    let row: Option<(i64, i64, i64)> = match &mut **tx {
-        super::Conn::Sqlite(conn) => select.get_result(conn).optional()?,
-        super::Conn::Postgres(conn) => {
-            // A row that is not there cannot be locked: make it first.
-            diesel::insert_into(throttle::table)
-                .values((
-                    throttle::key.eq(key),
-                    throttle::failures.eq(0),
-                    throttle::blocked_until.eq(0),
-                    throttle::expires_at.eq(now.millis()),
-                ))
-                .on_conflict_do_nothing()
-                .execute(conn)?;
-            select.for_update().get_result(conn).optional()?
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    failures: i64,
+    #[diesel(sql_type = BigInt)]
+    blocked_until: i64,
+    #[diesel(sql_type = BigInt)]
+    expires_at: i64,
+}
+
+/// Reads counters for a change in this transaction, in the order of `keys`, which all differ. On PostgreSQL the rows are
+/// locked in that order, so that callers take turns; the embedded database has one writer.
+pub fn lock(tx: &mut Tx<'_>, keys: &[&str], now: Timestamp) -> Result<Vec<Counter>, Error> {
+    let rows = match &mut **tx {
+        Conn::Sqlite(conn) => {
+            let row = |key| {
+                throttle::table
+                    .find(key)
+                    .select((throttle::failures, throttle::blocked_until, throttle::expires_at))
+                    .get_result(conn)
+                    .optional()
+            };
+            keys.iter().map(row).collect::<Result<Vec<Option<(i64, i64, i64)>>, _>>()?
+        }
+        conn @ Conn::Postgres(_) => {
+            // A row that is not there cannot be locked: it is made. What an upsert changes nothing of it locks and returns.
+            let made = keys.iter().map(|key| Sql::new("(?, 0, 0, ?)").text(key).number(now.millis()));
+            let mut sql = Sql::kept("INSERT INTO throttle AS t (key, failures, blocked_until, expires_at) VALUES ");
+            sql.append(Sql::join(made, ", ", "")).push(
+                " ON CONFLICT (key) DO UPDATE SET failures = t.failures \
+                 RETURNING failures, blocked_until, expires_at",
+            );
+            let rows: Vec<Row> = sql.load(conn)?;
+            rows.into_iter().map(|row| Some((row.failures, row.blocked_until, row.expires_at))).collect()
         }
     };
-    Ok(match row {
+    let counter = |row: Option<(i64, i64, i64)>| match row {
         Some((failures, blocked_until, expires_at)) if expires_at > now.millis() => Counter {
             failures,
             blocked_until: Timestamp::from_millis(blocked_until),
             expires_at: Timestamp::from_millis(expires_at),
         },
         _ => Counter { failures: 0, blocked_until: Timestamp::from_millis(0), expires_at: now },
-    })
+    };
+    Ok(rows.into_iter().map(counter).collect())
 }
 
-/// Stores a counter.
-pub fn store(tx: &mut Tx<'_>, key: &str, counter: Counter) -> Result<(), Error> {
-    Sql::kept(
-        "INSERT INTO throttle (key, failures, blocked_until, expires_at) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE \
+/// Stores counters, whose keys all differ.
+pub fn store(tx: &mut Tx<'_>, counters: &[(&str, Counter)]) -> Result<(), Error> {
+    if counters.is_empty() {
+        return Ok(());
+    }
+    let rows = counters.iter().map(|(key, counter)| {
+        Sql::new("(?, ?, ?, ?)")
+            .text(key)
+            .number(counter.failures)
+            .number(counter.blocked_until.millis())
+            .number(counter.expires_at.millis())
+    });
+    let mut sql = Sql::kept("INSERT INTO throttle (key, failures, blocked_until, expires_at) VALUES ");
+    sql.append(Sql::join(rows, ", ", "")).push(
+        " ON CONFLICT (key) DO UPDATE \
          SET failures = excluded.failures, blocked_until = excluded.blocked_until, expires_at = excluded.expires_at",
-    )
-    .text(key)
-    .number(counter.failures)
-    .number(counter.blocked_until.millis())
-    .number(counter.expires_at.millis())
-    .execute(tx)?;
+    );
+    sql.execute(tx)?;
     Ok(())
 }
 
-/// Forgets a counter, as after a success.
-pub fn clear(tx: &mut Tx<'_>, key: &str) -> Result<(), Error> {
-    Sql::kept("DELETE FROM throttle WHERE key = ?").text(key).execute(tx)?;
+/// Forgets counters, as after a success.
+pub fn clear(tx: &mut Tx<'_>, keys: &[&str]) -> Result<(), Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let mut sql = Sql::kept("DELETE FROM throttle WHERE key IN (");
+    sql.append(Sql::join(keys.iter().map(|key| Sql::new("?").text(key)), ", ", "")).push(")");
+    sql.execute(tx)?;
     Ok(())
 }

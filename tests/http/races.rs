@@ -286,3 +286,42 @@ async fn a_form_that_is_sent_many_times_at_once_ends_at_the_application_each_tim
     .await;
     assert_eq!(callbacks.into_iter().collect::<BTreeSet<_>>().len(), 10, "each with a code of its own");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_person_may_sign_in_many_times_at_once_and_leaves_no_guesses_behind() {
+    let free = |config: &mut Config| {
+        several_workers(config);
+        config.login.free_attempts = 40;
+    };
+    let s = stage_with(free, |_| {}).await;
+    let mut visitors = Vec::new();
+    for _ in 0..12 {
+        let browser = Browser::new();
+        let page = browser.get(&s.app.url("/login")).await;
+        visitors.push((browser, page));
+    }
+    let visitors = Arc::new(visitors);
+    let pages = at_once(visitors.len(), |n| {
+        let visitors = visitors.clone();
+        async move {
+            let (browser, page) = &visitors[n];
+            // all from one address as well: whoever signs in changes the same two counters as the others
+            let fields = [("username", ADA), ("password", crate::support::PASSWORD)];
+            browser.submit(page, "sign-in", &fields).await.status.as_u16()
+        }
+    })
+    .await;
+    assert!(pages.iter().all(|status| *status == 303), "{pages:?}");
+    let counters = s.app.app.store.read(|conn| {
+        let query = diesel::sql_query("SELECT key FROM throttle");
+        Ok::<Vec<Counter>, keyward::store::Error>(diesel::RunQueryDsl::load(query, conn)?)
+    });
+    let counters: Vec<String> = counters.await.unwrap().into_iter().map(|counter| counter.key).collect();
+    assert_eq!(counters, [""; 0], "what was right is not remembered as a guess");
+}
+
+#[derive(diesel::QueryableByName)]
+struct Counter {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    key: String,
+}

@@ -159,6 +159,8 @@ struct Flow<'f, 'c> {
     failure: RefCell<Option<Rejection>>,
     /// What was found on the way.
     found: RefCell<Option<Found>>,
+    /// The code that was presented, read in this transaction.
+    code: Option<AuthorizationCode>,
     /// What a refresh token names, as far as that was known before the transaction.
     known: Option<Beforehand>,
     issued: RefCell<Option<Issued>>,
@@ -249,8 +251,8 @@ impl Authorizer for Flow<'_, '_> {
     }
 
     /// Redeems a code.
-    fn extract(&mut self, code: &str) -> Result<Option<OxideGrant>, ()> {
-        let (client, now) = (self.client, self.now);
+    fn extract(&mut self, _: &str) -> Result<Option<OxideGrant>, ()> {
+        let (client, now, code) = (self.client, self.now, self.code.take());
         let found = self.attempt(|tx| {
             let taken = code::take(tx, client, code, now)?;
             Ok(Found {
@@ -546,13 +548,13 @@ pub fn authorization_code(
 ) -> Result<Issued, Rejection> {
     // The machine wants the redirect URI that the code was sent to. What the client says of it is compared here, text
     // with text; a code that is not there is told by the machine's own look-up.
-    let hash = SecretHash::of(&redemption.code);
-    let stored = store::authorization_code::find(tx, &hash)?.filter(|code| code.client_id == client.id);
+    let stored = code::find(tx, &redemption.code)?.filter(|code| code.client_id == client.id);
     let (uri, sent) = match &stored {
         Some(code) => (code.redirect_uri.clone(), code.redirect_uri_sent),
         None => ("urn:keyward:unknown".to_owned(), false),
     };
-    let mut flow = flow(tx, client, now, lifetimes, Some(refresh), None);
+    let mut flow = flow(tx, client, now, lifetimes, Some(refresh));
+    flow.code = stored;
     let form = TokenForm {
         client_id: &client.id,
         grant_type: GrantType::AuthorizationCode,
@@ -626,7 +628,8 @@ pub fn refresh_token(
     lifetimes: Lifetimes,
     now: Timestamp,
 ) -> Result<Issued, Rejection> {
-    let mut flow = flow(tx, client, now, lifetimes, Some(successor), refreshing.known.clone());
+    let mut flow = flow(tx, client, now, lifetimes, Some(successor));
+    flow.known.clone_from(&refreshing.known);
     let form = TokenForm {
         client_id: &client.id,
         grant_type: GrantType::RefreshToken,
@@ -679,7 +682,6 @@ fn flow<'f, 'c>(
     now: Timestamp,
     lifetimes: Lifetimes,
     refresh: Option<PreparedRefresh>,
-    known: Option<Beforehand>,
 ) -> Flow<'f, 'c> {
     Flow {
         tx: RefCell::new(tx),
@@ -688,7 +690,8 @@ fn flow<'f, 'c>(
         lifetimes,
         failure: RefCell::new(None),
         found: RefCell::new(None),
-        known,
+        code: None,
+        known: None,
         issued: RefCell::new(None),
         refresh,
     }

@@ -38,6 +38,11 @@ pub(in crate::store) const BLOCK: u32 = 14;
 /// Most streams that are merged; where more would be needed, rows are looked at one by one.
 const STREAMS: usize = 100;
 
+/// Pages whose statements connections keep: those of other lengths are planned each time.
+const USUAL_LIMITS: [usize; 5] = [10, 20, 25, 50, 100];
+/// The sum of counts, as `n`.
+const TALLIED: &str = "SELECT CAST(coalesce(sum(value), 0) AS BIGINT) AS n FROM tally";
+
 /// A group of rows that is shown or hidden as a whole.
 pub(super) struct Cell {
     /// Which rows belong to it.
@@ -155,28 +160,30 @@ impl Wanted {
         let ascends = page.ascends();
         let range =
             Range { order: page.order, ascends, beyond: page.position.as_ref().map(|(_, key)| key), limit: page.limit };
-        let (_, way) = range.compared();
         let placed = match (column(page.order), page.order) {
             (None, _) => String::new(),
             (Some(column), Order::LastActiveAt) => format!("'' AS word, {column} AS number, "),
             (Some(column), _) => format!("{column} AS word, CAST(0 AS BIGINT) AS number, "),
         };
-        let ordered = column(page.order).map(|column| format!("{column} {way}, ")).unwrap_or_default();
+        let tallies: Vec<String> = self.cells.iter().map(|cell| format!("'{}'", cell.tally)).collect();
+        let total = format!("({} WHERE name IN ({})) AS total", TALLIED, tallies.join(", "));
         let parts = self.cells.iter().map(|cell| {
             let mut sql = Sql::new(format!(
-                "SELECT * FROM (SELECT {placed}p.seq AS seq, p.etag AS etag, p.last_active_at AS active FROM {} AS p WHERE {}",
+                "SELECT * FROM (SELECT {placed}p.seq AS seq, p.etag AS etag, p.last_active_at AS active, {total} \
+                 FROM {} AS p WHERE {}",
                 self.table, cell.condition
             ));
-            sql.append(range.condition("p.seq"));
-            sql.push(&format!(" ORDER BY {ordered}p.seq {way} LIMIT ?) AS part"));
-            sql.number(page.limit as i64)
+            sql.append(range.condition("p.seq")).push(&range.ordered("p.seq")).push(") AS part");
+            sql
         });
-        let mut sql = Sql::kept("");
+        // The limit is part of the text: PostgreSQL would plan the statement anew each time if it were a value, since for
+        // any value it expects a tenth of all rows
+        let mut sql = if USUAL_LIMITS.contains(&page.limit) { Sql::kept("") } else { Sql::default() };
         sql.append(Sql::join(parts, " UNION ALL ", ""));
-        let mut rows: Vec<(Key, Version)> = match page.order {
+        let mut rows: Vec<(Key, VersionRow)> = match page.order {
             Order::CreatedAt => {
                 let rows: Vec<VersionRow> = sql.load(conn)?;
-                rows.into_iter().map(|row| (Key { sort: Sort::None, seq: row.seq }, version(row))).collect()
+                rows.into_iter().map(|row| (Key { sort: Sort::None, seq: row.seq }, row)).collect()
             }
             _ => {
                 let rows: Vec<PlacedVersion> = sql.load(conn)?;
@@ -185,10 +192,14 @@ impl Wanted {
                         Order::LastActiveAt => Sort::Number(row.number),
                         _ => Sort::Text(row.word),
                     };
-                    (Key { sort, seq: row.version.seq }, version(row.version))
+                    (Key { sort, seq: row.version.seq }, row.version)
                 };
                 rows.into_iter().map(placed).collect()
             }
+        };
+        let total = match rows.first() {
+            Some((_, row)) => u64::try_from(row.total).unwrap_or(0),
+            None => tally(conn, self.cells.iter().map(|cell| cell.tally))?,
         };
         if self.cells.len() > 1 {
             // those of each group stand together
@@ -198,9 +209,13 @@ impl Wanted {
         if ascends != (page.direction == Direction::Ascending) {
             rows.reverse();
         }
-        let total = Total::Exact(tally(conn, self.cells.iter().map(|cell| cell.tally))?);
         let (first, last) = (rows.first().map(|(key, _)| key.clone()), rows.last().map(|(key, _)| key.clone()));
-        Ok(Some(Listed { items: rows.into_iter().map(|(_, version)| version).collect(), total, first, last }))
+        let version = |(_, row): (Key, VersionRow)| {
+            let last_active_at = row.active.map(Timestamp::from_millis);
+            Version { seq: row.seq, etag: row.etag, last_active_at }
+        };
+        let items = rows.into_iter().map(version).collect();
+        Ok(Some(Listed { items, total: Total::Exact(total), first, last }))
     }
 
     /// No text in the database has a null character, and PostgreSQL takes none.
@@ -611,10 +626,6 @@ fn column(order: Order) -> Option<&'static str> {
     }
 }
 
-fn version(row: VersionRow) -> Version {
-    Version { seq: row.seq, etag: row.etag, last_active_at: row.active.map(Timestamp::from_millis) }
-}
-
 fn selected(order: Order, seq: &str) -> Sql {
     match column(order) {
         Some(column) => Sql::new(format!("SELECT {column} AS sort, {seq} AS seq")),
@@ -625,7 +636,7 @@ fn selected(order: Order, seq: &str) -> Sql {
 /// The sum of counts that are kept.
 pub(in crate::store) fn tally<'n>(conn: &mut Conn, names: impl IntoIterator<Item = &'n str>) -> Result<u64, Error> {
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    let mut sql = Sql::kept("SELECT CAST(coalesce(sum(value), 0) AS BIGINT) AS n FROM tally WHERE name IN (");
+    let mut sql = Sql::kept(format!("{TALLIED} WHERE name IN ("));
     sql.append(Sql::list(&names)).push(")");
     let counts: Vec<Count> = sql.load(conn)?;
     Ok(counts.first().map_or(0, |count| u64::try_from(count.n).unwrap_or(0)))
