@@ -63,16 +63,25 @@ impl Log {
     }
 }
 
+/// Copies by this connection, which is opened where there is none: a server that has little to write does without it.
+fn copy_by(conn: &mut Option<Conn>, path: &str) -> Result<(), Error> {
+    let conn = match conn {
+        Some(conn) => conn,
+        None => conn.insert(Conn::Sqlite(connection::sqlite_writer(path)?)),
+    };
+    Log::copied(conn).map(drop)
+}
+
 impl Wal {
-    /// Starts the thread that copies, with a connection of its own.
+    /// Starts the thread that copies, with a connection of its own from the first time on.
     pub(super) fn start(path: &str) -> Result<Wal, Error> {
-        let mut conn = Conn::Sqlite(connection::sqlite_writer(path)?);
         let (copy, wanted) = mpsc::sync_channel(1);
         let copying = Arc::new(AtomicBool::new(false));
-        let busy = copying.clone();
+        let (busy, file) = (copying.clone(), path.to_owned());
         let work = move || {
+            let mut conn = None;
             while wanted.recv().is_ok() {
-                told(Log::copied(&mut conn).map(drop));
+                told(copy_by(&mut conn, &file));
                 busy.store(false, Ordering::Release);
             }
         };

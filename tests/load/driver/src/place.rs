@@ -272,13 +272,14 @@ impl Server {
     /// Ends it as an operator does, and waits.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         Command::new("kill").arg(self.pid.to_string()).status()?;
-        for _ in 0..1000 {
+        // one that counts what it executes writes much down
+        for _ in 0..6000 {
             if self.child.try_wait()?.is_some() {
                 return Ok(());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        bail!("a server did not stop within ten seconds")
+        bail!("a server did not stop within a minute")
     }
 }
 
