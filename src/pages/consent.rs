@@ -48,10 +48,10 @@ async fn show(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
     let sealed = visit.query()?.get("request").to_owned();
     let request = visit.authorization(&sealed)?;
     let Some((question, person)) = asked(visit, &request).await? else {
-        return Ok(visit.resume(&request));
+        return Ok(visit.resume(request).await);
     };
     let Some(client) = visit.client(&request.client_id).await? else {
-        return Ok(visit.resume(&request));
+        return Ok(visit.resume(request).await);
     };
     let page = view::Consent {
         frame: visit.frame(),
@@ -79,7 +79,7 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
     match fields.get("decision") {
         "allow" => {
             let Some((question, person)) = asked(visit, &request).await? else {
-                return Ok(visit.resume(&request));
+                return Ok(visit.resume(request).await);
             };
             remember(visit, &person, &request, question).await?;
             request.consented = Some(Consented {
@@ -87,11 +87,11 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
                 auth_time: question.auth_time,
                 scope: question.scope.clone(),
             });
-            Ok(visit.resume(&request))
+            Ok(visit.resume(request).await)
         }
         "deny" => {
             request.denied = true;
-            Ok(visit.resume(&request))
+            Ok(visit.resume(request).await)
         }
         "switch" => {
             request.offer_account = false;

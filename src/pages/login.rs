@@ -77,7 +77,7 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
         return Ok(match login.request {
             Some(mut request) => {
                 request.denied = true;
-                visit.resume(&request)
+                visit.resume(request).await
             }
             None => visit.see_other(&visit.path("/")),
         });
@@ -96,7 +96,7 @@ async fn go_on_as_signed_in(visit: &Visit<'_>, login: Waiting, shown: &str) -> R
         // Only where it was offered: the button is no answer to a request for a fresh proof.
         (Some(person), Some(mut request)) if request.offer_account => {
             request.chosen = Some(person.session.id);
-            Ok(visit.resume(&request))
+            Ok(visit.resume(request).await)
         }
         (Some(_), None) => Ok(visit.see_other(&visit.path("/account"))),
         (person, request) => {
@@ -129,7 +129,7 @@ async fn sign_in(visit: &Visit<'_>, login: Waiting, fields: &Fields) -> Result<H
     let outcome = visit.sign_in(username, password, persistent).await?;
     visit.app.metrics.sign_ins.count(["page", outcome.as_str()]);
     match outcome {
-        Outcome::Authenticated { begun: Some(signed_in), .. } => Ok(visit.go_on(signed_in, login.request)),
+        Outcome::Authenticated { begun: Some(signed_in), .. } => Ok(visit.go_on(signed_in, login.request).await),
         Outcome::Authenticated { principal, begun: None, .. } => {
             Ok(replace_password(visit, &login, &principal, persistent))
         }

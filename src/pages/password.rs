@@ -170,7 +170,7 @@ async fn replace_temporary(visit: &Visit<'_>, change: Change, new: SecretString)
             };
             // A request that has expired meanwhile is begun anew with one button, by somebody who is signed in.
             match visit.authorization_if_any(&ticket.request) {
-                Ok(request) => Ok(visit.go_on(signed_in, request)),
+                Ok(request) => Ok(visit.go_on(signed_in, request).await),
                 Err(error) => {
                     let mut page = or_page(visit.app, visit.req, Err(error));
                     signed_in.cookies.iter().for_each(|cookie| add_cookie(&mut page, cookie));

@@ -74,7 +74,7 @@ async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, Page
     let (name, new) = (fields.get("name").trim().to_owned(), fields.get("new_password").to_owned().into());
     match complete(&app.store, &app.hasher, &app.config, visit.now, link, name, email, new).await? {
         Ok(owner) => match visit.sign_in_anew(&owner.id, owner.password_hash.clone(), false).await? {
-            Some(signed_in) => Ok(visit.go_on(signed_in, None)),
+            Some(signed_in) => Ok(visit.go_on(signed_in, None).await),
             None => closed(visit).await,
         },
         Err(SetupFault::Done) => closed(visit).await,

@@ -26,7 +26,7 @@ use crate::{
     store::{self, KnownClient, Tx, audit::Origin, principal::Principal, session::Session},
     web::{
         browser,
-        continuation::{Pending, PendingAuthorization, Unsealed, resume_path},
+        continuation::{Onward, Pending, PendingAuthorization, Unsealed, resume_path},
         csrf,
         forwarded::client_address,
         page::{self, FormTargets},
@@ -266,12 +266,12 @@ impl<'a> Visit<'a> {
     }
 
     /// Goes on after signing in: to the authorization endpoint if an application waits, else to the account.
-    pub fn go_on(&self, signed_in: SignIn, request: Option<PendingAuthorization>) -> HttpResponse {
+    pub async fn go_on(&self, signed_in: SignIn, request: Option<PendingAuthorization>) -> HttpResponse {
         let mut response = match request {
             Some(mut request) => {
                 request.authenticated = Some(signed_in.sid.clone());
                 request.chosen = Some(signed_in.sid);
-                self.resume(&request)
+                self.onward(request, Some(signed_in.cookies[0].value())).await
             }
             None => self.see_other(&self.path("/account")),
         };
@@ -302,7 +302,22 @@ impl<'a> Visit<'a> {
     }
 
     /// Takes a request back to the authorization endpoint, which decides what is next.
-    pub fn resume(&self, request: &PendingAuthorization) -> HttpResponse {
+    pub async fn resume(&self, request: PendingAuthorization) -> HttpResponse {
+        let cookie = browser::session_cookie(self.req, &self.app.config);
+        self.onward(request, cookie.as_deref()).await
+    }
+
+    /// Where the endpoint leads whoever has the session of this cookie, without a redirect to it between. The browser goes
+    /// there itself where the endpoint has a page to show: what is shown is to have its own address, and a reload is not to
+    /// post again.
+    async fn onward(&self, request: PendingAuthorization, cookie: Option<&str>) -> HttpResponse {
+        let endpoint = self.req.app_data::<Onward>().filter(|_| !request.is_answered_by_page());
+        if let Some(Onward(answer)) = endpoint {
+            let response = answer(self.req, self.app, request.clone(), cookie).await;
+            if response.status() == StatusCode::SEE_OTHER {
+                return response;
+            }
+        }
         let sealed = request.seal(&self.app.seals.authorization_request);
         self.see_other(&resume_path(self.base(), &sealed))
     }

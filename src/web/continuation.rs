@@ -4,9 +4,12 @@
 //! key with an expiry. So tabs do not disturb each other, a restart or another node can finish what this one began,
 //! and a page that has expired can begin again with one button, since it still knows what was asked.
 
+use actix_web::{HttpRequest, HttpResponse};
+use futures_util::future::LocalBoxFuture;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    app::App,
     keys::Sealer,
     model::{scope::Scope, time::Timestamp},
 };
@@ -44,6 +47,20 @@ pub struct PendingAuthorization {
     /// The person declined.
     pub denied: bool,
 }
+
+impl PendingAuthorization {
+    /// Whether the application is answered by a page that posts (OAuth 2.0 Form Post Response Mode), not by redirect.
+    pub fn is_answered_by_page(&self) -> bool {
+        self.parameters.iter().any(|(name, value)| name == "response_mode" && value == "form_post")
+    }
+}
+
+/// The authorization endpoint, as pages reach it: goes on with a request for whoever has the session of this cookie, as if
+/// the browser had come back with both. Application data of the pages' scope.
+#[derive(Clone, Copy)]
+pub struct Onward(
+    pub for<'a> fn(&'a HttpRequest, &'a App, PendingAuthorization, Option<&'a str>) -> LocalBoxFuture<'a, HttpResponse>,
+);
 
 /// What a consent page asks.
 #[derive(Clone, Debug, Serialize, Deserialize)]

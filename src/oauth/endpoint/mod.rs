@@ -24,6 +24,7 @@ mod userinfo;
 pub fn routes(cfg: &mut web::ServiceConfig) {
     let get = || Method::GET;
     let post = || Method::POST;
+    cfg.app_data(authorize::ONWARD);
     cfg.service(resource(
         "/oauth/authorize",
         vec![(get(), web::to(authorize::get)), (post(), web::to(authorize::post))],

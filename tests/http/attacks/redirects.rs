@@ -129,7 +129,6 @@ async fn an_answer_carries_no_fragment_along_and_no_password_is_posted_on() {
     let consent = s.browser.follow(next).await;
     let answer = s.browser.submit(&consent, "allow", &[]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
-    let answer = s.browser.get(answer.location().unwrap().as_str()).await;
     let location = answer.header("location");
     assert!(location.starts_with("https://app.example/cb?code=") && location.ends_with('#'), "{location}");
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
@@ -277,14 +276,20 @@ async fn every_form_with_a_credential_is_answered_by_303() {
     let page = s.browser.open(&s.app.url("/password")).await;
     let fields = [("current_password", PASSWORD), ("new_password", chosen), ("password_confirmation", chosen)];
     answers.push(s.browser.submit(&page, "save-password", &fields).await);
-    let page = s.browser.open(&s.rp.authorization(&[]).url).await;
-    answers.push(s.browser.submit(&page, "allow", &[]).await);
     let page = s.browser.open(&s.app.url("/account")).await;
     answers.push(s.browser.submit(&page, "sign-out", &[]).await);
-    for answer in answers {
+    // those that lead to the application
+    let page = s.browser.open(&s.rp.authorization(&[]).url).await;
+    let page = s.browser.press(&page, "sign-in", &[("username", ADA), ("password", chosen)]).await;
+    let allowed = s.browser.submit(&page, "allow", &[]).await;
+    let again = s.browser.open(&s.rp.authorization(&[("prompt", "login")]).url).await;
+    let signed_in = s.browser.submit(&again, "sign-in", &[("username", ADA), ("password", chosen)]).await;
+    let own = answers.iter().map(|answer| (answer, s.app.issuer.as_str()));
+    let away = [&allowed, &signed_in].map(|answer| (answer, "https://app.example"));
+    for (answer, origin) in own.chain(away) {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.url);
         let location = answer.location().unwrap();
-        assert_eq!(location.origin().ascii_serialization(), s.app.issuer, "{location}");
+        assert_eq!(location.origin().ascii_serialization(), origin, "{location}");
         assert!(!location.as_str().contains("lantern") && !location.as_str().contains("battery"), "{location}");
     }
 }

@@ -110,7 +110,8 @@ async fn a_forged_answer_allows_nothing() {
 #[tokio::test]
 async fn one_persons_answer_is_not_anothers() {
     let s = stage().await;
-    let adas = asked(&s, &[]).await;
+    // answered by a page, what is allowed travels through the browser
+    let adas = asked(&s, &[("response_mode", "form_post")]).await;
     s.app.principal("bob@example.com", &[], |_| {}).await;
     let bob = Browser::new();
     bob.sign_in(&s.app, "bob@example.com", PASSWORD).await;

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::json;
 
 use crate::{
     stage::{ADA, Stage, stage},
-    support::{PASSWORD, browser::Page},
+    support::{
+        PASSWORD,
+        api::Api,
+        browser::{Browser, Page},
+    },
 };
 
 const SIGN_IN: [(&str, &str); 2] = [("username", ADA), ("password", PASSWORD)];
@@ -31,6 +36,54 @@ async fn the_back_button_and_another_sign_in_end_at_the_application() {
     s.browser.open(login.url.as_str()).await;
     let page = s.browser.open(consent.url.as_str()).await;
     s.browser.agree(page, ADA).await.callback().code();
+}
+
+#[tokio::test]
+async fn an_answer_leads_straight_to_what_is_next() {
+    let s = stage().await;
+    let authorization = s.rp.authorization(&[]);
+    let login = s.browser.open(&authorization.url).await;
+    let signed_in = s.browser.submit(&login, "sign-in", &SIGN_IN).await;
+    assert_eq!((signed_in.status, signed_in.location().unwrap().path()), (StatusCode::SEE_OTHER, "/consent"));
+    let consent = s.browser.follow(signed_in).await;
+    let callback = s.browser.submit(&consent, "allow", &[]).await.callback();
+    s.rp.check(&authorization, &callback);
+    s.rp.redeem(&authorization, callback.code()).await.tokens();
+
+    // in another browser nothing is left to ask, and it is signed in by the same answer
+    let elsewhere = Browser::new();
+    let authorization = s.rp.authorization(&[]);
+    let login = elsewhere.open(&authorization.url).await;
+    let answer = elsewhere.submit(&login, "sign-in", &SIGN_IN).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["referrer-policy"], "no-referrer");
+    let callback = answer.callback();
+    s.rp.check(&authorization, &callback);
+    let tokens = s.rp.redeem(&authorization, callback.code()).await.tokens();
+    assert!(s.rp.is_active(&tokens.access_token).await);
+    assert!(elsewhere.open(&s.app.url("/account")).await.has("#sign-out"));
+
+    // what is declined is told at once, too
+    let login = elsewhere.open(&s.rp.authorization(&[("prompt", "login")]).url).await;
+    let declined = elsewhere.submit(&login, "cancel", &[]).await.callback();
+    assert_eq!(declined.get("error"), "access_denied");
+    // a page of the endpoint's own has its address, so that a reload does not post the password again
+    let login = elsewhere.open(&s.rp.authorization(&[("prompt", "login"), ("response_mode", "form_post")]).url).await;
+    let answer = elsewhere.submit(&login, "sign-in", &SIGN_IN).await;
+    assert_eq!(answer.location().unwrap().path(), "/oauth/authorize");
+    assert!(elsewhere.follow(answer).await.callback().form_post);
+}
+
+#[tokio::test]
+async fn a_client_that_is_switched_off_meanwhile_gets_no_answer() {
+    let s = stage().await;
+    let login = login_page(&s).await;
+    let suspended = Api::owner(&s.app).await.post("/resources/iam/clients/app/suspend", json!({})).await;
+    assert_eq!(suspended.status, StatusCode::OK, "{}", suspended.body);
+    let page = s.browser.press(&login, "sign-in", &SIGN_IN).await;
+    assert_eq!((page.status, page.url.path()), (StatusCode::BAD_REQUEST, "/oauth/authorize"));
+    assert_eq!(page.text("h1"), "This sign-in request does not work");
 }
 
 #[tokio::test]
@@ -175,8 +228,9 @@ async fn steps_that_are_skipped_lead_back_to_what_is_missing() {
 #[tokio::test]
 async fn an_expired_continuation_begins_again_with_one_button() {
     let s = stage().await;
-    let login = login_page(&s).await;
+    let login = s.browser.open(&s.rp.authorization(&[("response_mode", "form_post")]).url).await;
     let continued = s.browser.submit(&login, "sign-in", &SIGN_IN).await.location().unwrap();
+    assert!(continued.query().is_some_and(|query| query.starts_with("continue=")), "{continued}");
     s.app.advance(Duration::from_secs(3600));
     let page = s.browser.open(continued.as_str()).await;
     assert_eq!((page.status, page.text("h1").as_str()), (StatusCode::BAD_REQUEST, "This page has expired"));

@@ -2,8 +2,9 @@
 //!
 //! Which check runs in which order: the client and the redirect URI first, since until they are proven nothing may be
 //! sent to the application and a page explains; then everything that the application is told by redirect; then the
-//! person. A request that needs the person leaves for a page, sealed, and comes back through [`CONTINUE`]; on its way
-//! back every check runs again, so that settings that changed meanwhile take effect.
+//! person. A request that needs the person leaves for a page, sealed, and comes back through [`CONTINUE`], or without a
+//! redirect between through [`Onward`]; on its way back every check runs again, so that settings that changed meanwhile
+//! take effect.
 
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use actix_web::{
     http::{StatusCode, header},
     web,
 };
+
+use futures_util::future::LocalBoxFuture;
 
 use crate::{
     app::App,
@@ -37,7 +40,7 @@ use crate::{
     },
     web::{
         browser,
-        continuation::{self, CONTINUE, ConsentQuestion, Pending, PendingAuthorization, Unsealed},
+        continuation::{self, CONTINUE, ConsentQuestion, Onward, Pending, PendingAuthorization, Unsealed},
         page::{FormTargets, html},
         view,
     },
@@ -53,13 +56,13 @@ const MAX_REQUEST: usize = 12 * 1024;
 
 /// `GET /oauth/authorize`.
 pub async fn get(req: HttpRequest, app: web::Data<App>) -> HttpResponse {
-    let now = app.clock.now();
+    let (now, cookie) = (app.clock.now(), browser::session_cookie(&req, &app.config));
     // sealed, a long request is longer than a parameter may be
     let mut query = form_urlencoded::parse(req.query_string().as_bytes());
     let outcome = match query.find(|(name, _)| name == CONTINUE) {
-        Some((_, sealed)) => resume(&req, &app, &sealed, now).await,
+        Some((_, sealed)) => resume(&req, &app, &sealed, cookie.as_deref(), now).await,
         None => match Params::parse(req.query_string().as_bytes()) {
-            Ok(params) => begin(&req, &app, params, now).await,
+            Ok(params) => begin(&req, &app, params, cookie.as_deref(), now).await,
             Err(error) => Err(Box::new(unproven(&app, &req, error))),
         },
     };
@@ -86,19 +89,54 @@ pub async fn post(req: HttpRequest, app: web::Data<App>, body: Result<web::Bytes
 /// A response that ends the walk: a page, or an answer for the application.
 type Ended = Box<HttpResponse>;
 
-async fn begin(req: &HttpRequest, app: &App, params: Params, now: Timestamp) -> Result<HttpResponse, Ended> {
+async fn begin(
+    req: &HttpRequest,
+    app: &App,
+    params: Params,
+    cookie: Option<&str>,
+    now: Timestamp,
+) -> Result<HttpResponse, Ended> {
     let (client, pending) = prove(req, app, params, now).await?;
-    decide(req, app, client, pending, now).await
+    decide(req, app, client, pending, cookie, now).await
 }
 
-async fn resume(req: &HttpRequest, app: &App, sealed: &str, now: Timestamp) -> Result<HttpResponse, Ended> {
+/// What pages go on with (see [`Onward`]).
+pub const ONWARD: Onward = Onward(in_its_place);
+
+fn in_its_place<'a>(
+    req: &'a HttpRequest,
+    app: &'a App,
+    pending: PendingAuthorization,
+    cookie: Option<&'a str>,
+) -> LocalBoxFuture<'a, HttpResponse> {
+    Box::pin(async move {
+        let outcome = go_on(req, app, pending, cookie, app.clock.now()).await;
+        outcome.unwrap_or_else(|response| *response)
+    })
+}
+
+async fn go_on(
+    req: &HttpRequest,
+    app: &App,
+    pending: PendingAuthorization,
+    cookie: Option<&str>,
+    now: Timestamp,
+) -> Result<HttpResponse, Ended> {
+    let (client, fresh) = prove(req, app, Params::from_pairs(pending.parameters.clone()), now).await?;
+    // what is proven is proven anew; what the person did is kept
+    let pending = PendingAuthorization { redirect_uri: fresh.redirect_uri, ..pending };
+    decide(req, app, client, pending, cookie, now).await
+}
+
+async fn resume(
+    req: &HttpRequest,
+    app: &App,
+    sealed: &str,
+    cookie: Option<&str>,
+    now: Timestamp,
+) -> Result<HttpResponse, Ended> {
     match PendingAuthorization::unseal(&app.seals.authorization_request, sealed, now) {
-        Unsealed::Fresh(pending) => {
-            let (client, fresh) = prove(req, app, Params::from_pairs(pending.parameters.clone()), now).await?;
-            // what is proven is proven anew; what the person did is kept
-            let pending = PendingAuthorization { redirect_uri: fresh.redirect_uri, ..pending };
-            decide(req, app, client, pending, now).await
-        }
+        Unsealed::Fresh(pending) => go_on(req, app, pending, cookie, now).await,
         Unsealed::Expired(pending) => {
             let page = view::Expired {
                 frame: view::frame(app, req),
@@ -208,6 +246,7 @@ async fn decide(
     app: &App,
     client: Arc<KnownClient>,
     pending: PendingAuthorization,
+    cookie: Option<&str>,
     now: Timestamp,
 ) -> Result<HttpResponse, Ended> {
     let params = Params::from_pairs(pending.parameters.clone());
@@ -217,7 +256,7 @@ async fn decide(
         state: if params.all("state").count() == 1 { params.get("state").map(str::to_owned) } else { None },
         params,
     };
-    let answered = answer(req, app, &client, pending, &request, now).await;
+    let answered = answer(req, app, &client, pending, &request, cookie, now).await;
     answered.map_err(|error| {
         error.log();
         // OpenID Connect Core §3.1.2.6: every error goes back by the way that was asked for
@@ -237,6 +276,7 @@ async fn answer(
     client: &Client,
     pending: PendingAuthorization,
     request: &Request,
+    cookie: Option<&str>,
     now: Timestamp,
 ) -> Result<HttpResponse, OAuthError> {
     let asked = parse(app, client, request).await?;
@@ -244,7 +284,7 @@ async fn answer(
         return Err(OAuthError::new(Code::AccessDenied, "the person declined"));
     }
     let silent = asked.prompts.iter().any(|prompt| prompt == "none");
-    let signed_in = signed_in(req, app, now).await?;
+    let signed_in = signed_in(app, cookie, now).await?;
     let base = app.config.base_path();
 
     // Who?
@@ -320,12 +360,12 @@ async fn answer(
 }
 
 async fn signed_in(
-    req: &HttpRequest,
     app: &App,
+    cookie: Option<&str>,
     now: Timestamp,
 ) -> Result<Option<(Session, Arc<KnownPrincipal>)>, OAuthError> {
-    match browser::session_cookie(req, &app.config) {
-        Some(cookie) => Ok(identity::session::known(&app.store, &app.config.sessions, now, &cookie).await?),
+    match cookie {
+        Some(cookie) => Ok(identity::session::known(&app.store, &app.config.sessions, now, cookie).await?),
         None => Ok(None),
     }
 }
