@@ -1,5 +1,7 @@
 //! Schema migrations, embedded in the binary; both folders hold the same names.
 
+use std::time::Duration;
+
 use diesel::{
     OptionalExtension, QueryableByName, RunQueryDsl,
     migration::{Migration, MigrationSource, MigrationVersion},
@@ -15,6 +17,10 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
 /// The advisory lock under which one of several starting nodes migrates while the others wait ("keyward" in ASCII).
 const LOCK: i64 = 0x006b_6579_7761_7264;
+
+/// How often a step is tried that lost against writers, and how much longer it waits each time before it tries again.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What a step does, and what it means for others while it runs.
 #[derive(Clone, Copy, Debug)]
@@ -226,7 +232,7 @@ where
         if last.is_some_and(|last| migration.name().version().to_string().as_str() > last) {
             break;
         }
-        conn.run_migration(&migration).map_err(internal)?;
+        among_writers(|| conn.run_migration(&migration).map(drop))?;
         done += 1;
     }
     Ok(done)
@@ -248,10 +254,26 @@ where
         if version.to_string().as_str() < FIRST_WITH_A_WAY_BACK {
             return Err(Error::Internal(format!("the step {name} cannot be taken back: bring back a backup")));
         }
-        conn.revert_migration(migration.as_ref()).map_err(internal)?;
+        among_writers(|| conn.revert_migration(migration.as_ref()).map(drop))?;
         names.push(name);
     }
     Ok(names)
+}
+
+/// Does a step, and once more if PostgreSQL has taken it back whole: those who write meanwhile lock the same tables in an
+/// order of their own.
+fn among_writers(mut step: impl FnMut() -> Result<(), Box<dyn std::error::Error + Send + Sync>>) -> Result<(), Error> {
+    let mut attempt = 1;
+    loop {
+        match step() {
+            Err(error) if attempt < ATTEMPTS && error.to_string().contains("deadlock detected") => {
+                tracing::info!(%error, attempt, "a step of the schema lost against a writer and is tried again");
+                std::thread::sleep(PAUSE * attempt);
+                attempt += 1;
+            }
+            done => return done.map_err(internal),
+        }
+    }
 }
 
 /// Before this one no step has a `down.sql`.

@@ -186,11 +186,31 @@ pub fn find(conn: &mut Conn, id: &str) -> Result<Option<Sending>, Error> {
     row.map(Sending::try_from).transpose()
 }
 
+/// A mail that nobody has tried and that was handed in while the clock stood ahead: else it would wait for that time.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn ahead(now: i64) -> _ {
+    sending::created_at
+        .gt(now)
+        .and(sending::retry_count.eq(0_i64))
+        .and(sending::lease.is_null())
+        .and(sending::due_at.is_not_null())
+}
+
 /// Mails that a worker could take now, the longest due first.
 pub fn due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<String>, Error> {
-    Ok(sending::table
+    let due: Vec<String> = sending::table
         .filter(sending::due_at.le(now.millis()))
         .order((sending::due_at, sending::id))
+        .limit(limit)
+        .select(sending::id)
+        .load(conn)?;
+    if !due.is_empty() {
+        return Ok(due);
+    }
+    // by itself, as each of both has an index
+    Ok(sending::table
+        .filter(ahead(now.millis()))
+        .order((sending::created_at, sending::id))
         .limit(limit)
         .select(sending::id)
         .load(conn)?)
@@ -213,7 +233,8 @@ pub fn pending(conn: &mut Conn, most: i64) -> Result<(i64, Option<Timestamp>), E
 /// Takes a mail that is due for a worker, for `lease`; none if another one was faster.
 pub fn claim(tx: &mut Tx<'_>, id: &str, lease: Duration, now: Timestamp) -> Result<Option<Claimed>, Error> {
     let token = random_text::<16>();
-    let rows = diesel::update(sending::table.find(id).filter(sending::due_at.le(now.millis())))
+    let takeable = sending::table.find(id).filter(sending::due_at.le(now.millis()).or(ahead(now.millis()).nullable()));
+    let rows = diesel::update(takeable)
         .set((
             sending::lease.eq(&token),
             sending::due_at.eq((now + lease).millis()),
@@ -299,4 +320,42 @@ pub fn cancel(tx: &mut Tx<'_>, id: &str, retention: Duration, now: Timestamp) ->
         ))
         .execute(&mut **tx)?;
     Ok(won(rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, Target};
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(seconds)
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_was_handed_in_while_the_clock_stood_ahead_leaves_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Target::Sqlite(directory.path().join("mail.db"))).unwrap();
+        let new = NewSending {
+            id: "a".to_owned(),
+            category: None,
+            created_at: at(10_000),
+            recipient: "somebody@example.org".to_owned(),
+            transport: "smtp",
+            dynamic: None,
+            sealed_content: "sealed".to_owned(),
+            created_by: None,
+        };
+        store.write(move |tx| insert(tx, &new)).await.unwrap();
+        let now = at(5_000);
+        let take = || {
+            store.write(move |tx| {
+                let Some(id) = due(tx, now, 10)?.pop() else { return Ok(None) };
+                claim(tx, &id, Duration::from_secs(60), now)
+            })
+        };
+        let claimed = take().await.unwrap().unwrap();
+        assert!(take().await.unwrap().is_none(), "a worker has it");
+        store.write(move |tx| retry(tx, &claimed, "not now", at(5_030), now)).await.unwrap();
+        assert!(take().await.unwrap().is_none(), "the next attempt has its time");
+    }
 }

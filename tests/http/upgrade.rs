@@ -301,3 +301,37 @@ fn a_process_ends_well_while_it_is_connecting() {
         assert_eq!(output.status.code(), Some(0), "{}: {}", output.status, text(&output));
     }
 }
+
+#[derive(diesel::QueryableByName)]
+struct Waiting {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    locks: i64,
+}
+
+#[test]
+fn a_step_that_waits_for_a_writer_that_waits_for_it_is_tried_again() {
+    let (target, _, _directory, database) = empty();
+    // the embedded database has one writer at a time
+    if database.is_none() {
+        return;
+    }
+    let connect = |deadlock_timeout: &str| {
+        let mut conn = snapshot::connect(&target, true).unwrap();
+        conn.batch_execute(&format!("SET deadlock_timeout = '{deadlock_timeout}'")).unwrap();
+        conn
+    };
+    let mut writer = connect("60s");
+    migrate::run_to(&mut writer, Some("20261122000008")).unwrap();
+    // the step locks the principals first
+    writer.batch_execute("BEGIN; LOCK TABLE session IN ROW EXCLUSIVE MODE").unwrap();
+    let mut conn = connect("2s");
+    let step = std::thread::spawn(move || migrate::run(&mut conn));
+    let mut watcher = connect("60s");
+    let waiting = "SELECT count(*) AS locks FROM pg_locks WHERE NOT granted AND relation = 'session'::regclass
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    while sql_query(waiting).get_result::<Waiting>(&mut watcher).unwrap().locks == 0 && !step.is_finished() {
+        std::thread::yield_now();
+    }
+    writer.batch_execute("LOCK TABLE principal IN ROW EXCLUSIVE MODE; COMMIT").unwrap();
+    assert!(step.join().unwrap().unwrap() > 0);
+}
