@@ -25,6 +25,7 @@ use crate::{
     web::{assets, health, methods, problem::problem, refusals, request},
 };
 
+mod body;
 mod head;
 mod listen;
 mod metrics;
@@ -196,6 +197,7 @@ pub fn start_with(
             // the last one sees the request first
             .wrap(from_fn(pages::misdirected::guard))
             .wrap(DefaultHeaders::new().add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")))
+            .wrap(from_fn(body::bound))
             .wrap(from_fn(head::check))
             .wrap(from_fn(move |req, next| strict_transport(secure, req, next)))
             .wrap(from_fn(request::observe))

@@ -877,6 +877,7 @@ pub const ROWS: [Row; 46] = [
                     "attacks::exhaustion::no_body_is_unpacked",
                 ]),
             ),
+            ("a body that drips", Unit("src/server/body.rs", "a_body_that_drips_is_given_up")),
             (
                 "lists",
                 Tests(&[
