@@ -5,6 +5,7 @@ use actix_web::{
     http::StatusCode,
     web::{self, Payload},
 };
+use futures_util::future::LocalBoxFuture;
 
 use super::{
     error::{PageError, or_page},
@@ -17,7 +18,10 @@ use crate::{
     app::App,
     identity::authenticate::Outcome,
     store::principal::Principal,
-    web::{continuation::PendingAuthorization, page::FormTargets},
+    web::{
+        continuation::{Pending, PendingAuthorization, SignInPage},
+        page::FormTargets,
+    },
 };
 
 const FORM: &str = "login";
@@ -44,11 +48,7 @@ async fn show(visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
     if login.request.is_none() && visit.person().await?.is_some() {
         return Ok(visit.see_other(&visit.path("/account")));
     }
-    let mut page = login.form(visit).await?;
-    if let Some(request) = &login.request {
-        page.username = request.login_hint.clone().unwrap_or_default();
-    }
-    Ok(login.answer(visit, StatusCode::OK, &page))
+    login.first(visit).await
 }
 
 /// The login page as it is shown again, with a word on why.
@@ -60,6 +60,21 @@ pub async fn again(visit: &Visit<'_>, sealed: &str, notice: &str) -> Result<Http
     let mut page = login.form(visit).await?;
     page.notice = Some(notice.to_owned());
     Ok(login.answer(visit, StatusCode::OK, &page))
+}
+
+/// What the authorization endpoint shows to who has to sign in (see [`SignInPage`]).
+pub const SIGN_IN_PAGE: SignInPage = SignInPage(in_its_place);
+
+fn in_its_place<'a>(
+    req: &'a HttpRequest,
+    app: &'a App,
+    request: PendingAuthorization,
+) -> LocalBoxFuture<'a, HttpResponse> {
+    Box::pin(async move {
+        let visit = Visit::new(app, req);
+        let sealed = request.seal(&app.seals.authorization_request);
+        or_page(app, req, Waiting { sealed, request: Some(request) }.first(&visit).await)
+    })
 }
 
 async fn decide(visit: &Visit<'_>, fields: &Fields) -> Result<HttpResponse, PageError> {
@@ -166,6 +181,15 @@ struct Waiting {
 impl Waiting {
     fn open(visit: &Visit<'_>, sealed: &str) -> Result<Waiting, PageError> {
         Ok(Waiting { sealed: sealed.to_owned(), request: visit.authorization_if_any(sealed)? })
+    }
+
+    /// The page as it is shown first.
+    async fn first(&self, visit: &Visit<'_>) -> Result<HttpResponse, PageError> {
+        let mut page = self.form(visit).await?;
+        if let Some(request) = &self.request {
+            page.username = request.login_hint.clone().unwrap_or_default();
+        }
+        Ok(self.answer(visit, StatusCode::OK, &page))
     }
 
     /// The page with nothing typed.

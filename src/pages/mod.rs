@@ -36,6 +36,7 @@ pub fn routes(cfg: &mut web::ServiceConfig) {
         let routes = vec![(Method::GET, get), (Method::POST, post)];
         resource(path, routes, wrong_method)
     };
+    cfg.app_data(login::SIGN_IN_PAGE);
     // under a base path the address without the slash at its end leads home too
     cfg.service(resource("", vec![(Method::GET, web::to(home::get))], wrong_method))
         .service(resource("/", vec![(Method::GET, web::to(home::get))], wrong_method))

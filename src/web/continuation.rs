@@ -62,6 +62,13 @@ pub struct Onward(
     pub for<'a> fn(&'a HttpRequest, &'a App, PendingAuthorization, Option<&'a str>) -> LocalBoxFuture<'a, HttpResponse>,
 );
 
+/// The login page, as the authorization endpoint reaches it: shows it for this request without a redirect to the page's own
+/// address between. Application data of the endpoint's scope.
+#[derive(Clone, Copy)]
+pub struct SignInPage(
+    pub for<'a> fn(&'a HttpRequest, &'a App, PendingAuthorization) -> LocalBoxFuture<'a, HttpResponse>,
+);
+
 /// What a consent page asks.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConsentQuestion {

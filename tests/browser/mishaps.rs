@@ -46,10 +46,14 @@ async fn a_consent_page_that_was_open_for_an_hour_starts_again_with_one_button()
 }
 
 #[tokio::test]
-async fn an_expired_page_that_is_reloaded_starts_again_too() {
+async fn a_page_that_was_open_for_too_long_starts_again_when_it_is_reloaded() {
     let Some(scene) = Scene::new().await else { return };
     scene.start(&[("response_mode", "form_post"), ("prompt", "login")]).await;
     scene.browser.page("Sign in").await;
+    scene.server.advance(HOUR);
+    scene.browser.driver.refresh().await.unwrap();
+    scene.ada_signs_in().await;
+    scene.browser.page(CONSENT).await;
     scene.server.advance(HOUR);
     scene.browser.driver.refresh().await.unwrap();
     scene.browser.page("This page has expired").await;

@@ -92,7 +92,7 @@ async fn what_another_server_registered_a_moment_ago_is_not_refused() {
     client.redirect_uris.push("https://new.example/cb".to_owned());
     let written = other.write(move |tx| keyward::store::client::update(tx, &client, &client.etag)).await;
     assert!(written.unwrap());
-    assert_eq!(s.browser.get(&url).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(s.browser.get(&url).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -448,9 +448,9 @@ async fn a_repeated_parameter_is_an_error_but_resources_may_repeat() {
 #[tokio::test]
 async fn an_altered_or_foreign_continuation_gets_a_page() {
     let s = stage().await;
-    let login = s.browser.get(&s.rp.authorization(&[]).url).await.location().unwrap();
-    let sealed = login.query_pairs().find(|(name, _)| name == "request").unwrap().1.into_owned();
-    let altered = format!("{}A", &sealed[..sealed.len() - 1]);
+    let login = s.browser.get(&s.rp.authorization(&[]).url).await;
+    let sealed = login.attribute("input[name=request]", "value").unwrap();
+    let altered = format!("{}{}", if sealed.starts_with('A') { 'B' } else { 'A' }, &sealed[1..]);
     for sealed in [altered.as_str(), "", "x", &"A".repeat(30_000)] {
         let page = s.browser.get(&s.app.url(&format!("/oauth/authorize?continue={sealed}"))).await;
         assert_eq!((page.status, page.location()), (StatusCode::BAD_REQUEST, None));
@@ -461,5 +461,5 @@ async fn an_altered_or_foreign_continuation_gets_a_page() {
 async fn head_is_answered_like_get() {
     let s = stage().await;
     let answer = s.browser.send(s.browser.request(Method::HEAD, &s.rp.authorization(&[]).url)).await;
-    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::SEE_OTHER, ""));
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""));
 }

@@ -39,6 +39,44 @@ async fn the_back_button_and_another_sign_in_end_at_the_application() {
 }
 
 #[tokio::test]
+async fn an_authorization_request_shows_the_login_page_at_once() {
+    let s = stage().await;
+    let authorization = s.rp.authorization(&[("login_hint", "ada@example.org")]);
+    let login = s.browser.get(&authorization.url).await;
+    assert_eq!(login.status, StatusCode::OK);
+    assert_eq!(login.headers["cache-control"], "no-store");
+    assert_eq!(login.attribute("input[name=username]", "value").as_deref(), Some("ada@example.org"));
+    // the policy lets the form lead to the application, and nothing frames the page
+    let policy = login.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'none'") && !policy.contains("form-action"), "{policy}");
+    // a reload asks anew, and both pages can be sent
+    let reloaded = s.browser.get(&authorization.url).await;
+    for page in [reloaded, login] {
+        let next = s.browser.press(&page, "sign-in", &SIGN_IN).await;
+        let callback = if next.has("#allow") { s.browser.press(&next, "allow", &[]).await } else { next }.callback();
+        s.rp.check(&authorization, &callback);
+    }
+
+    // a request that was posted has an address from then on
+    let fields: Vec<_> = authorization.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let elsewhere = Browser::new();
+    let posted = elsewhere.post(&s.app.url("/oauth/authorize"), &fields).await;
+    assert_eq!((posted.status, posted.location().unwrap().path()), (StatusCode::SEE_OTHER, "/oauth/authorize"));
+    let login = elsewhere.get(posted.location().unwrap().as_str()).await;
+    assert_eq!((login.status, login.has("#sign-in")), (StatusCode::OK, true));
+    // who is not whom the application asks for is shown the page again, at an address that a reload does not post to
+    let other = ("claims", r#"{"id_token":{"sub":{"value":"somebody-else"}}}"#);
+    let login = s.browser.get(&s.rp.authorization(&[other]).url).await;
+    let answer = s.browser.submit(&login, "sign-in", &SIGN_IN).await;
+    assert_eq!((answer.status, answer.location().unwrap().path()), (StatusCode::SEE_OTHER, "/oauth/authorize"));
+    let login = s.browser.follow(answer).await;
+    assert!(login.body.contains("asks for another account"), "{}", login.text("main"));
+    // without a page where none may be shown
+    let silent = elsewhere.get(&s.rp.authorization(&[("prompt", "none")]).url).await.callback();
+    assert_eq!(silent.get("error"), "login_required");
+}
+
+#[tokio::test]
 async fn an_answer_leads_straight_to_what_is_next() {
     let s = stage().await;
     let authorization = s.rp.authorization(&[]);
@@ -115,12 +153,14 @@ async fn an_hour_old_login_page_begins_again_with_one_button() {
     let s = stage().await;
     let login = login_page(&s).await;
     s.app.advance(Duration::from_secs(3600));
-    for page in [s.browser.press(&login, "sign-in", &SIGN_IN).await, s.browser.open(login.url.as_str()).await] {
-        assert_eq!(page.text("h1"), "This page has expired");
-        assert_eq!(page.location(), None);
-        let page = s.browser.press(&page, "restart", &[]).await;
-        s.browser.agree(page, ADA).await.callback().code();
-    }
+    let page = s.browser.press(&login, "sign-in", &SIGN_IN).await;
+    assert_eq!((page.text("h1").as_str(), page.location()), ("This page has expired", None));
+    let page = s.browser.press(&page, "restart", &[]).await;
+    s.browser.agree(page, ADA).await.callback().code();
+    // a reload of it asks anew by itself
+    let elsewhere = Browser::new();
+    let page = elsewhere.open(login.url.as_str()).await;
+    elsewhere.agree(page, ADA).await.callback().code();
 }
 
 #[tokio::test]

@@ -2,9 +2,9 @@
 //!
 //! Which check runs in which order: the client and the redirect URI first, since until they are proven nothing may be
 //! sent to the application and a page explains; then everything that the application is told by redirect; then the
-//! person. A request that needs the person leaves for a page, sealed, and comes back through [`CONTINUE`], or without a
-//! redirect between through [`Onward`]; on its way back every check runs again, so that settings that changed meanwhile
-//! take effect.
+//! person. A request that needs the person leaves for a page, sealed ([`SignInPage`] is shown at once), and comes back
+//! through [`CONTINUE`], or without a redirect between through [`Onward`]; on its way back every check runs again, so that
+//! settings that changed meanwhile take effect.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ use crate::{
     },
     web::{
         browser,
-        continuation::{self, CONTINUE, ConsentQuestion, Onward, Pending, PendingAuthorization, Unsealed},
+        continuation::{self, CONTINUE, ConsentQuestion, Onward, Pending, PendingAuthorization, SignInPage, Unsealed},
         page::{FormTargets, html},
         view,
     },
@@ -303,7 +303,10 @@ async fn answer(
             let offer =
                 signed_in.is_some_and(|(session, person)| select && expected(&person) && fresh_enough(&session));
             let pending = PendingAuthorization { offer_account: offer, ..pending };
-            return Ok(see_other(&continuation::login_path(base, &pending.seal(&app.seals.authorization_request))));
+            return Ok(match req.app_data::<SignInPage>() {
+                Some(SignInPage(show)) => show(req, app, pending).await,
+                None => see_other(&continuation::login_path(base, &pending.seal(&app.seals.authorization_request))),
+            });
         }
     };
 
